@@ -1,0 +1,1 @@
+"""The public API: all that a plugin may import."""

@@ -1,0 +1,1 @@
+"""The fused air picture: merging reports of many sources into tracks."""

@@ -1,0 +1,1 @@
+"""Telemetry connectors, one folder a type."""

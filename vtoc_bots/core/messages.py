@@ -1,0 +1,142 @@
+"""What travels between transports and core: messages in, outbounds out, receipts back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+from vtoc_bots.core.cards import Card
+
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationId:
+    """Where an exchange lives. Its text form is ``transport:account:channel[:thread]``, each part percent-encoded."""
+
+    transport: str
+    account: str
+    channel: str
+    thread: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.transport, self.account, self.channel]
+        if self.thread is not None:
+            parts.append(self.thread)
+        return ":".join(quote(part, safe="@#.+-_") for part in parts)
+
+    @classmethod
+    def parse(cls, text: str) -> ConversationId:
+        """The conversation of a text form. Raises ValueError unless it has three or four parts."""
+        parts = [unquote(part) for part in text.split(":")]
+        if len(parts) == 3:
+            return cls(parts[0], parts[1], parts[2])
+        if len(parts) == 4:
+            return cls(parts[0], parts[1], parts[2], parts[3])
+        raise ValueError(f"not a conversation: {text!r} (transport:account:channel[:thread])")
+
+
+class MessageKind(StrEnum):
+    """What a person did."""
+
+    TEXT = "text"
+    COMMAND = "command"
+    BUTTON = "button"
+    FORM = "form"
+    CHOICES = "choices"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The platform account a message came from; `workspace` is the Slack team, Discord guild, OS host …"""
+
+    user_id: str
+    name: str
+    workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message. `blob` is its SHA-256 once stored."""
+
+    name: str
+    content_type: str
+    size: int
+    url: str | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event of a chat platform, converted. `event_id` is unique within transport and account, for ever."""
+
+    transport: str
+    account: str
+    event_id: str
+    conversation: ConversationId
+    sender: Sender
+    text: str = ""
+    kind: MessageKind = MessageKind.TEXT
+    command: str | None = None
+    """Of a native command: its name, e.g. ``track watch``."""
+    arguments: Mapping[str, Any] = field(default=_EMPTY)
+    """Of a native command or form: values by parameter name, as the platform gave them."""
+    token: str | None = None
+    """Of a button or form: the token that names its stored value."""
+    message_ref: str | None = None
+    """The platform's id of this message, for replies to it."""
+    attachments: tuple[Attachment, ...] = ()
+    sent_at: datetime | None = None
+    mentions_us: bool = False
+    edited: bool = False
+    reply_context: Mapping[str, Any] = field(default=_EMPTY)
+    """What the transport needs to answer (an interaction token …). Never shown."""
+    trace: str | None = None
+
+
+class OutboundKind(StrEnum):
+    """Why an outbound exists; progress may be dropped, everything else never is."""
+
+    REPLY = "reply"
+    RESULT = "result"
+    PROGRESS = "progress"
+    APPROVAL = "approval"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One card to be sent, or to replace one that was. `key` is its identity for ever."""
+
+    id: UUID
+    key: str
+    conversation: ConversationId
+    kind: OutboundKind
+    card: Card
+    correlation_id: UUID
+    revision: int = 0
+    reply_to: str | None = None
+    private_to: str | None = None
+    """The platform user who alone may see it."""
+    edits: Receipt | None = None
+    """The receipt of the message that this one replaces."""
+    may_be_repeat: bool = False
+    reply_context: Mapping[str, Any] = field(default=_EMPTY)
+    message_id: UUID | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a message was sent: the platform's reference, and what is needed to edit it."""
+
+    ref: str
+    sent_at: datetime
+    detail: Mapping[str, Any] = field(default=_EMPTY)

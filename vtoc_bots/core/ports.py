@@ -1,0 +1,391 @@
+"""The Protocols that plugins implement and core asks for, and the specs by which plugins register them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from uuid import UUID
+
+from vtoc_bots.core.access import Ask, Decision, Operator, Station
+from vtoc_bots.core.messages import Message, Outbound, Receipt
+from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
+
+if TYPE_CHECKING:
+    import aiohttp
+    from pydantic import BaseModel
+
+
+class Clock(Protocol):
+    """Time, injected so that tests decide it."""
+
+    def now(self) -> datetime:
+        """The present, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of this clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What a transport can do; core degrades by these."""
+
+    edit: bool = False
+    threads: bool = False
+    forms: bool = False
+    private: bool = False
+    buttons: bool = False
+    files: bool = False
+    text_limit: int = 4000
+    looks_up_receipts: bool = False
+    """Whether a send that ended unknown can be looked up instead of repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One value a form asks for. `choices` are (value, label) pairs; empty means free text."""
+
+    name: str
+    label: str
+    help: str = ""
+    required: bool = True
+    default: str | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is missing from a command. `token` names the stored command that the answers complete."""
+
+    token: str
+    title: str
+    fields: tuple[FormField, ...]
+    submit: str = "Run"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Stored (or known already); acknowledge and forget."""
+
+    message_id: UUID | None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForm:
+    """Stored; acknowledge by opening this form."""
+
+    form: Form
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Autocomplete answers, (value, label); nothing was stored."""
+
+    choices: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A form's own errors by field name; nothing was stored."""
+
+    errors: Mapping[str, str]
+
+
+Acknowledgement = Accepted | OpenForm | Choices | Invalid
+
+
+class Inbox(Protocol):
+    """Where a transport hands messages over."""
+
+    async def accept(self, message: Message) -> Acknowledgement:
+        """Store the message durably, then say how to acknowledge it.
+
+        Raises TransientError when it could not be stored: do not acknowledge then.
+        """
+        ...
+
+
+class Blobs(Protocol):
+    """Bytes by their SHA-256, shared by all workers."""
+
+    async def put(self, data: bytes, content_type: str) -> str:
+        """Store and return the hexadecimal SHA-256. Storing twice is storing once."""
+        ...
+
+    async def get(self, sha256: str) -> bytes:
+        """The bytes. Raises NotFound when retention has removed them."""
+        ...
+
+
+class Transport(Protocol):
+    """Carries messages of one chat platform."""
+
+    @property
+    def caps(self) -> Caps:
+        """What it can do."""
+        ...
+
+    async def run(self, inbox: Inbox) -> None:
+        """Receive until cancelled, handing every message to `inbox` before acknowledging it."""
+        ...
+
+    async def send(self, outbound: Outbound) -> Receipt:
+        """Send or edit. Raises NotSent, Unknown, RateLimited or Refused."""
+        ...
+
+
+@runtime_checkable
+class LooksUpReceipts(Protocol):
+    """A transport that can tell whether an outbound of unknown fate was sent."""
+
+    async def look_up(self, outbound: Outbound) -> Receipt | None:
+        """Its receipt, or None when the platform does not have it."""
+        ...
+
+
+@runtime_checkable
+class PublishesCommands(Protocol):
+    """A transport that publishes the commands in the platform's own menus."""
+
+    async def publish(self, commands: tuple[Any, ...]) -> None:
+        """Publish these CommandSpecs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TransportContext:
+    """What core gives a transport when it opens it."""
+
+    account: str
+    clock: Clock
+    blobs: Blobs
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TransportSpec:
+    """A transport that a plugin offers. `queue` names its delivery queue, by default its own name."""
+
+    name: str
+    open: Callable[[TransportContext], Transport]
+    account: str = "default"
+    queue: str | None = None
+
+
+class Connector(Protocol):
+    """One configured telemetry source."""
+
+    def events(self) -> AsyncIterator[TelemetryEvent]:
+        """Its events: without end when live, to the end of the capture when offline."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Counters: read, decoded, rejected by reason, dropped, reconnects, connected, last_event_at …"""
+        ...
+
+
+class Decoder(Protocol):
+    """Pure decoding of one stream; does no I/O and reads no clock."""
+
+    def feed(self, data: bytes, received_at: datetime | None) -> list[TelemetryEvent | Rejected]:
+        """Decode what is whole; keep the rest for the next call. Never raises on bad input."""
+        ...
+
+    def finish(self) -> list[TelemetryEvent | Rejected]:
+        """What was left at the end of the stream."""
+        ...
+
+
+DecoderFactory = Callable[..., Decoder]
+"""``(format, head, name, position, source)``: see ConnectorSpec."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContext:
+    """What core gives a connector when it opens it."""
+
+    slug: str
+    clock: Clock
+    data_dir: Path
+    station_position: tuple[float, float] | None
+    http: Callable[[], aiohttp.ClientSession]
+    """The process's shared HTTP session."""
+    decoder: Callable[..., Decoder]
+    """``decoder(type, format, source=…, position=…)``: a decoder of any registered connector type."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSpec:
+    """A type of telemetry feed.
+
+    `settings` is a pydantic model of a source's entry in connectors.yml; `open` makes the connector.
+    `decoder(format=…, head=…, name=…, position=…, source=…)` makes a decoder, detecting the format from the first bytes
+    and the file's name when `format` is None; it raises UsageError when it can't. `position` is (latitude, longitude)
+    in degrees. None where a type has no byte stream to replay.
+    """
+
+    type: str
+    settings: type[BaseModel]
+    open: Callable[[Any, OpenContext], Connector]
+    decoder: DecoderFactory | None = None
+    formats: tuple[str, ...] = ()
+    description: str = ""
+
+
+class ActionContext(Protocol):
+    """What an action is given besides its inputs."""
+
+    @property
+    def run_id(self) -> UUID | None:
+        """The run, None when a command calls the action."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """``run:step``: the same for every attempt of this step. Send it to services that take one."""
+        ...
+
+    @property
+    def station(self) -> Station:
+        """The station it runs for."""
+        ...
+
+    @property
+    def operator(self) -> Operator | None:
+        """Who asked; None for schedules."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where large results go."""
+        ...
+
+    @property
+    def services(self) -> Services:
+        """Telemetry and the other shared services."""
+        ...
+
+    async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Tell the asker how far it is; coalesced, may be dropped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """A Python function that playbook steps use.
+
+    `inputs` and `output` are pydantic models made from the signature; `level` and `roles` apply where it is called
+    directly.
+    """
+
+    name: str
+    call: Callable[..., Awaitable[Any]]
+    inputs: type[BaseModel]
+    output: Any
+    summary: str = ""
+    level: str = "operator"
+    sends: str | None = None
+    """What it sends to whom outside, in words, for the dry-run plan; None when it only reads or computes."""
+
+
+class Policy(Protocol):
+    """An additional verdict on what somebody asks to do. Has one second; an error is a deny."""
+
+    name: str
+
+    async def verdict(self, operator: Operator, station: Station, ask: Ask) -> Decision | None:
+        """A decision, or None to say nothing."""
+        ...
+
+
+class Observer(Protocol):
+    """Told of what happened, off the hot path; its errors are logged and change nothing."""
+
+    name: str
+
+    async def observe(self, event: str, detail: Mapping[str, Any]) -> None:
+        """`event` is ``message_accepted``, ``run_changed`` or ``reply_sent``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What is known of one source, for people and for readiness."""
+
+    slug: str
+    type: str
+    mode: str
+    station: str
+    state: str
+    """fresh, late, silent, waiting, finished or failed."""
+    exercise: bool
+    last_event_at: datetime | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Telemetry(Protocol):
+    """What the sources reported."""
+
+    async def collect(
+        self, station: Station, *, types: tuple[str, ...], window_seconds: float
+    ) -> tuple[list[TelemetryEvent], datetime | None]:
+        """Events of the last `window_seconds` of the station's sources of these types, in event-time order, and what
+        ``now`` is for them: the newest event's time for offline sources, the clock's for live ones."""
+        ...
+
+    async def latest(self, station: Station, *, types: tuple[str, ...] = ()) -> list[TelemetryEvent]:
+        """The newest state of every entity."""
+        ...
+
+    async def sources(self, station: Station) -> list[SourceState]:
+        """The station's sources and how they are."""
+        ...
+
+
+class Services(Protocol):
+    """Shared services, given to handlers and actions."""
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What the sources reported."""
+        ...
+
+    @property
+    def blobs(self) -> Blobs:
+        """Large results."""
+        ...
+
+    def session(self, station: Station) -> Any:
+        """An asynchronous context manager: a Session on the station's role schema, limited to its rows."""
+        ...
+
+    async def act(self, context: Any, name: str, inputs: Mapping[str, Any]) -> Any:
+        """Call an action by name with plain values; returns its output model."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """One look at a part's health."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str = ""
+    latency_seconds: float | None = None
+    last_success_at: datetime | None = None

@@ -1,1 +1,126 @@
-"""The public API: all that a plugin may import."""
+"""The public API: all that a plugin may import. Names load on first use, so importing this package is cheap."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vtoc_bots.core.access import Ask, Decision, Level, Operator, Station, Verdict
+    from vtoc_bots.core.cards import (
+        Button,
+        Buttons,
+        Card,
+        Divider,
+        Fields,
+        File,
+        Image,
+        Pair,
+        Plan,
+        PlanStep,
+        Progress,
+        Severity,
+        Table,
+        Text,
+    )
+    from vtoc_bots.core.errors import (
+        ActionError,
+        ConfigError,
+        Forbidden,
+        NotFound,
+        NotSent,
+        PluginError,
+        RateLimited,
+        Refused,
+        StartupError,
+        TransientError,
+        Unknown,
+        UsageError,
+        VtocError,
+    )
+    from vtoc_bots.core.hookspecs import hookimpl
+    from vtoc_bots.core.messages import (
+        Attachment,
+        ConversationId,
+        Message,
+        MessageKind,
+        Outbound,
+        OutboundKind,
+        Receipt,
+        Sender,
+    )
+    from vtoc_bots.core.ports import (
+        Accepted,
+        ActionContext,
+        ActionSpec,
+        Caps,
+        Choices,
+        Clock,
+        Connector,
+        ConnectorSpec,
+        Decoder,
+        Form,
+        FormField,
+        Inbox,
+        Invalid,
+        LooksUpReceipts,
+        Observer,
+        OpenContext,
+        OpenForm,
+        Policy,
+        ProbeResult,
+        PublishesCommands,
+        Services,
+        SourceState,
+        Telemetry,
+        Transport,
+        TransportContext,
+        TransportSpec,
+    )
+    from vtoc_bots.core.telemetry import (
+        Rejected,
+        TelemetryEvent,
+        bearing_deg,
+        distance_m,
+        feet,
+        knots,
+        nm,
+    )
+    from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
+    from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
+
+_HOMES = {
+    "access": "Ask Decision Level Operator Station Verdict",
+    "cards": "Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
+    "errors": (
+        "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused StartupError"
+        " TransientError Unknown UsageError VtocError"
+    ),
+    "hookspecs": "hookimpl",
+    "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
+    "ports": (
+        "Accepted ActionContext ActionSpec Caps Choices Clock Connector ConnectorSpec Decoder Form FormField Inbox"
+        " Invalid LooksUpReceipts Observer OpenContext OpenForm Policy ProbeResult PublishesCommands Services"
+        " SourceState Telemetry Transport TransportContext TransportSpec"
+    ),
+    "telemetry": "Rejected TelemetryEvent bearing_deg distance_m feet knots nm",
+    "tracks.merger": "MergeSettings TrackMerger",
+    "tracks.model": "Track TrackPoint TrackSource",
+}
+_HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - computed, so that a name stands in one place at run time
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"vtoc_bots has no public name {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -109,7 +109,7 @@ _HOMES = {
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - computed, so that a name stands in one place at run time
+__all__ = sorted(_HOME_OF)
 __version__ = "0.1.0"
 
 

@@ -1,0 +1,1 @@
+"""What every connector needs to read its source: transports, reconnecting, conflation, staleness, counting, replay."""

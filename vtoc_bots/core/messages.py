@@ -86,7 +86,7 @@ class Message:
     kind: MessageKind = MessageKind.TEXT
     command: str | None = None
     """Of a native command: its name, e.g. ``track watch``."""
-    arguments: Mapping[str, Any] = field(default=_EMPTY)
+    arguments: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Of a native command or form: values by parameter name, as the platform gave them."""
     token: str | None = None
     """Of a button or form: the token that names its stored value."""
@@ -96,7 +96,7 @@ class Message:
     sent_at: datetime | None = None
     mentions_us: bool = False
     edited: bool = False
-    reply_context: Mapping[str, Any] = field(default=_EMPTY)
+    reply_context: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """What the transport needs to answer (an interaction token …). Never shown."""
     trace: str | None = None
 
@@ -128,7 +128,7 @@ class Outbound:
     edits: Receipt | None = None
     """The receipt of the message that this one replaces."""
     may_be_repeat: bool = False
-    reply_context: Mapping[str, Any] = field(default=_EMPTY)
+    reply_context: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     message_id: UUID | None = None
     trace: str | None = None
 
@@ -139,4 +139,4 @@ class Receipt:
 
     ref: str
     sent_at: datetime
-    detail: Mapping[str, Any] = field(default=_EMPTY)
+    detail: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)

@@ -1,0 +1,1 @@
+"""Playbooks: declared procedures, checked when loaded and planned by pure functions from rows alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from types import UnionType
@@ -17,12 +17,12 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.errors import ActionError, PluginError, UsageError
 from vtoc_bots.core.ports import ActionSpec
-from vtoc_bots.core.values import Area, AreaInput, Duration, Position, PositionInput
+from vtoc_bots.core.values import Duration, Time
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024
 """A step's output is a row in the database, read at every step after it; what is larger is stored as a blob."""
 
-_WRITTEN_AS: Final[Mapping[Any, Any]] = {Area: AreaInput, Position: PositionInput, timedelta: Duration}
+_WRITTEN_AS: Final[Mapping[Any, Any]] = {timedelta: Duration, datetime: Time}
 """Types that a signature may name plainly, and the form that reads what people and playbooks write."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
@@ -33,9 +33,10 @@ def action(
 ) -> Callable[[Callable[..., Awaitable[Any]]], ActionSpec]:
     """Make an ActionSpec of ``async def f(ctx, one: T, two: U = default) -> Result``.
 
-    Every parameter after the first and the result need type annotations that pydantic knows; plain `Area`, `Position`
-    and `timedelta` read the texts that people write for them. `summary` is by default the docstring's first line,
-    `sends` says in words what goes to whom outside, for the dry run. Raises PluginError where the signature won't do.
+    Every parameter after the first and the result need type annotations that pydantic knows; `Area`, `Position`,
+    `timedelta` and `datetime` read the texts that people write for them. `summary` is by default the docstring's first
+    line, `sends` says in words what goes to whom outside, for the dry run. Raises PluginError where the signature
+    won't do.
     """
 
     def make(call: Callable[..., Awaitable[Any]]) -> ActionSpec:

@@ -1,0 +1,103 @@
+"""How far runs are, told by one message each that is edited, coalesced to the latest."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from vtoc_bots.core.cards import Card
+from vtoc_bots.core.messages import OutboundKind
+from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.ports import Clock
+from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.store.runs import ClaimedRun
+
+logger = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 0.5
+
+# Fenced like every other write of a run: a worker that lost it tells nothing more.
+_TELL: Final = f"""
+WITH head AS (
+    SELECT r.id FROM vtoc_engine.runs r JOIN unnest($1::uuid[], $2::int[]) AS w(id, attempt)
+        ON r.id = w.id AND r.attempt = w.attempt AND r.state IN ('ready', 'waiting')
+    ORDER BY r.id FOR SHARE OF r
+), {effects_sql(3)}
+SELECT id FROM head
+"""
+
+
+def progress_key(run_id: UUID) -> str:
+    """The key of a run's progress message."""
+    return f"run:{run_id}:progress"
+
+
+class _Latest(NamedTuple):
+    run: ClaimedRun
+    card: Card
+
+
+class ProgressBoard:
+    """Keeps the latest card of each run in hand and stores the changed ones twice a second.
+
+    A run that ends sooner has no progress message at all.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._changed: dict[UUID, _Latest] = {}
+        self._flushing = asyncio.Lock()
+
+    def tell(self, run: ClaimedRun, card: Card) -> None:
+        """Replace what is to be told of the run."""
+        if run.conversation is not None:
+            self._changed[run.id] = _Latest(run, card)
+
+    def drop(self, run_id: UUID) -> None:
+        """Tell nothing more of the run."""
+        self._changed.pop(run_id, None)
+
+    async def run(self) -> None:
+        """Store what changed, until cancelled."""
+        while True:
+            await self._clock.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except Exception as error:  # progress may be lost, never in the way
+                logger.info("progress_not_stored", error=f"{type(error).__name__}: {error}")
+
+    async def flush(self) -> None:
+        """Store what changed, now."""
+        async with self._flushing:
+            changed, self._changed = self._changed, {}
+            if not changed:
+                return
+            owned = [(latest.run.id, progress_effects(latest.run, latest.card)) for latest in changed.values()]
+            await self._store.fetch(
+                _TELL,
+                [latest.run.id for latest in changed.values()],
+                [latest.run.attempt for latest in changed.values()],
+                *effect_arguments(owned),
+            )
+
+
+def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) -> Effects:
+    """The effects that tell of a run's progress; `only_revise` changes nothing unless something was told before."""
+    effects = Effects()
+    if run.conversation is not None:
+        add_outbound(
+            effects,
+            key=progress_key(run.id),
+            kind=OutboundKind.PROGRESS,
+            conversation=run.conversation,
+            card=card,
+            correlation_id=run.correlation_id,
+            trace=run.trace,
+            run_id=run.id,
+            only_revise=only_revise,
+        )
+    return effects

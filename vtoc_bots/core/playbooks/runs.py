@@ -1,0 +1,317 @@
+"""Advancing runs: claim, look at the rows, do what the planner says, checkpoint, and again until it parks or ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+import structlog
+
+from vtoc_bots.core.access import Operator, Station
+from vtoc_bots.core.audit import audit_row
+from vtoc_bots.core.cards import Card, Severity
+from vtoc_bots.core.errors import LostLease, VtocError
+from vtoc_bots.core.ids import short_id
+from vtoc_bots.core.leases import Grip, LeaseKeeper
+from vtoc_bots.core.messages import OutboundKind
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.tracing import span
+from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.playbooks import decisions
+from vtoc_bots.core.playbooks.actions import call_action
+from vtoc_bots.core.playbooks.approvals import Approvals
+from vtoc_bots.core.playbooks.cards import progress_card
+from vtoc_bots.core.playbooks.decisions import (
+    Cancel,
+    Changes,
+    Fail,
+    Finish,
+    RunSteps,
+    RunView,
+    StepCall,
+    Wait,
+)
+from vtoc_bots.core.playbooks.library import Library
+from vtoc_bots.core.playbooks.model import Playbook
+from vtoc_bots.core.playbooks.plan import plan, retry_at
+from vtoc_bots.core.playbooks.progress import ProgressBoard, progress_effects
+from vtoc_bots.core.ports import ActionContext, Blobs, Clock, Services
+from vtoc_bots.core.store.effects import Effects
+from vtoc_bots.core.store.runs import Checkpoint, ClaimedRun, Move, RunRows, StepRow
+
+logger = structlog.get_logger(__name__)
+
+MAX_FAILURES: Final = 5
+"""Claims in a row without a checkpoint, after which a run is taken to kill its workers."""
+
+
+@dataclass(slots=True)
+class StepContext(ActionContext):
+    """What an action is given in a run."""
+
+    run_id: UUID | None
+    step_id: str
+    station: Station
+    operator: Operator | None
+    clock: Clock
+    services: Services
+    _tell: Any
+
+    @property
+    def idempotency_key(self) -> str:
+        """``run:step``."""
+        return f"{self.run_id}:{self.step_id}"
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where large results go."""
+        return self.services.blobs
+
+    async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Tell the asker how far it is."""
+        self._tell(self.step_id, text, done, total)
+
+
+class People:
+    """What the runner asks about stations and operators; see `core.people`."""
+
+
+class Runner:
+    """Advances the runs of one worker."""
+
+    def __init__(
+        self,
+        rows: RunRows,
+        library: Library,
+        approvals: Approvals,
+        board: ProgressBoard,
+        services: Services,
+        people: Any,
+        clock: Clock,
+        metrics: Metrics,
+        lease_seconds: float,
+    ) -> None:
+        self._rows, self._library, self._approvals, self._board = rows, library, approvals, board
+        self._services, self._people, self._clock, self._metrics = services, people, clock, metrics
+        self.keeper: LeaseKeeper[tuple[UUID, int]] = LeaseKeeper(_run_of, self._renew, clock, lease_seconds)
+        self._cancels: dict[UUID, asyncio.Event] = {}
+
+    async def advance(self, payload: str) -> None:
+        """Take the run as far as it goes now. Does nothing when it is held elsewhere, ended or not due."""
+        began = self._clock.monotonic()
+        run = await self._rows.claim(UUID(payload))
+        if run is None:
+            return
+        cancelled = self._cancels[run.id] = asyncio.Event()
+        try:
+            with self.keeper.keep((run.id, run.attempt), began) as grip, span("run", run.trace, playbook=run.playbook):
+                await _Advance(self, run, grip, cancelled).go()
+        except LostLease as lost:
+            logger.warning("run_lost", run=short_id(run.id), error=str(lost))
+        finally:
+            self._cancels.pop(run.id, None)
+            self._board.drop(run.id)
+
+    async def _renew(self, held: list[tuple[UUID, int]]) -> set[UUID]:
+        still = await self._rows.renew(held)
+        for run_id, cancel_by in still.items():
+            if cancel_by is not None and run_id in self._cancels:
+                self._cancels[run_id].set()
+        return set(still)
+
+
+def _run_of(held: tuple[UUID, int]) -> UUID:
+    return held[0]
+
+
+class _Advance:
+    """One claim of one run."""
+
+    def __init__(self, runner: Runner, run: ClaimedRun, grip: Grip[tuple[UUID, int]], cancelled: asyncio.Event) -> None:
+        self._runner, self._run, self._grip, self._cancelled = runner, run, grip, cancelled
+        self._rows, self._clock = runner._rows, runner._clock
+        self._wake_seq, self._cancel_by = run.wake_seq, run.cancel_by
+        self._steps: dict[str, StepRow] = {}
+        self._running: dict[str, str] = {}
+
+    async def go(self) -> None:
+        run = self._run
+        try:
+            playbook = self._runner._library.of_run(run.playbook, run.digest, run.source)
+            station = await self._runner._people.station(run.station)
+            operator = None if run.operator_id is None else await self._runner._people.operator(run.operator_id)
+        except VtocError as error:
+            await self._end(None, "failed", None, str(error))
+            return
+        if run.failures > MAX_FAILURES:
+            stuck = f"it ended {MAX_FAILURES} workers without finishing a step, and is not tried again"
+            await self._end(playbook, "failed", None, stuck)
+            return
+        if run.attempt > 1:
+            await self._load()
+        self._playbook, self._station, self._operator = playbook, station, operator
+        while await self._step():
+            pass
+
+    async def _load(self) -> None:
+        self._steps = {row.step: row for row in await self._rows.steps(self._run.id)}
+
+    async def _step(self) -> bool:
+        """One look and what follows from it; False when the run is parked or has ended."""
+        decision = await self._decide()
+        match decision:
+            case RunSteps():
+                await self._apply(decision.changes)
+                await self._run_all(decision.calls)
+                return True
+            case Wait():
+                return not await self._park(decision)
+            case Finish():
+                await self._apply(decision.changes)
+                await self._end(self._playbook, "succeeded", decision.card, None)
+            case Fail():
+                await self._apply(decision.changes)
+                where = f"step {decision.step}: " if decision.step else ""
+                await self._end(self._playbook, "failed", None, where + decision.error)
+            case Cancel():
+                await self._end(self._playbook, "cancelled", None, f"cancelled by {decision.by}")
+            case _:
+                assert_never(decision)
+        return False
+
+    async def _decide(self) -> decisions.Decision:
+        run = self._run
+        approvals: list[decisions.ApprovalRow] = []
+        if self._playbook.has_approvals or "must_approve" in (run.inputs or {}):
+            approvals = await self._runner._approvals.rows_of(run.id)
+        view = RunView(
+            id=run.id,
+            inputs=run.inputs,
+            station=self._station,
+            created_at=run.created_at,
+            started_at=run.started_at,
+            operator=None if self._operator is None else self._operator.name,
+            conversation=run.conversation,
+            correlation_id=run.correlation_id,
+            cancel_by=self._cancel_by,
+            must_approve=run.must_approve,
+        )
+        rows = [
+            decisions.StepRow(row.step, row.state, row.tries, row.output, row.error, row.due_at)
+            for row in self._steps.values()
+        ]
+        return plan(self._playbook, view, rows, approvals, self._clock.now())
+
+    async def _apply(self, changes: Changes) -> None:
+        """Write the rows of a decision. Each is written once however often it is tried."""
+        for settled in changes.settled:
+            await self._store(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
+        for parked in changes.parked:
+            await self._store(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
+        if changes.asks or changes.lapsed:
+            effects = self._runner._approvals.effects(self._run, changes)
+            await self._move("ready", effects=effects)
+            await self._runner._approvals.lapse(self._run.id, changes.lapsed)
+
+    async def _store(self, row: StepRow) -> None:
+        stored = await self._rows.checkpoint(Checkpoint(self._run.id, self._run.attempt, row))
+        if stored is None:
+            raise LostLease(f"run {short_id(self._run.id)} was taken over at step {row.step}")
+        self._steps[row.step] = row
+        self._cancel_by = stored.cancel_by or self._cancel_by
+
+    async def _run_all(self, calls: tuple[StepCall, ...]) -> None:
+        for call in calls:
+            self._running[call.step] = call.title
+        self._tell()
+        if len(calls) == 1:
+            await self._run_one(calls[0])
+            return
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(self._run_one(call))
+
+    async def _run_one(self, call: StepCall) -> None:
+        started = self._clock.now()
+        state, output, error, due = "done", None, None, None
+        try:
+            with span("step", None, step=call.step, action=call.action):
+                output = await self._act(call)
+        except LostLease:
+            raise
+        except Exception as failure:
+            state, error, due = self._failure(call, failure)
+        self._running.pop(call.step, None)
+        if self._cancelled.is_set() and state != "done":
+            self._cancel_by = self._cancel_by or (await self._rows.wake_seq(self._run.id))[1]
+            return
+        self._runner._metrics.step_ended(call.action, state)
+        await self._store(StepRow(call.step, call.index, state, call.tries, output, error, due, started))
+        self._tell()
+
+    async def _act(self, call: StepCall) -> Any:
+        """The action's output. Raises TimeoutError past its timeout, and what the action raises."""
+        spec = self._runner._library.action(call.action)
+        context = StepContext(
+            self._run.id,
+            call.step,
+            self._station,
+            self._operator,
+            self._clock,
+            self._runner._services,
+            self._told,
+        )
+        work = asyncio.ensure_future(call_action(spec, context, call.inputs))
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {work, cancelled}, timeout=call.timeout_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if work in done:
+                return work.result()
+            if cancelled in done:
+                raise asyncio.CancelledError
+            raise TimeoutError(f"{call.action} did not answer within {call.timeout_seconds:g} s")
+        finally:
+            cancelled.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+
+    def _failure(self, call: StepCall, failure: Exception) -> tuple[str, str, datetime | None]:
+        step = self._playbook.step(call.step)
+        assert step is not None
+        due = retry_at(step, failure, call.tries, self._clock.now(), random.random)
+        known = isinstance(failure, VtocError | TimeoutError)
+        log = logger.info if known else logger.exception
+        log("step_failed", run=short_id(self._run.id), step=call.step, action=call.action, error=str(failure))
+        text = str(failure) if known else f"{type(failure).__name__}: {failure}"
+        return ("failed" if due is None else "retrying"), text, due
+
+    def _told(self, step: str, text: str, done: int | None, total: int | None) -> None:
+        share = f" {done}/{total}" if done is not None and total is not None else ""
+        self._running[step] = f"{text}{share}"
+        self._tell()
+
+    def _card(self, state: str) -> Card:
+        return progress_card(self._playbook, self._steps.values(), self._running, state, self._run)
+
+    def _tell(self) -> None:
+        if self._run.conversation is not None:
+            self._runner._board.tell(self._run, self._card("running"))
+
+    async def _park(self, decision: Wait) -> bool:
+        """Park the run; False when it was woken meanwhile and is to be looked at again."""
+        await self._apply(decision.changes)
+        if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until):
+            self._runner._metrics.run_moved("waiting")
+            return True
+        self._grip.check()
+        self._wake_seq, self._cancel_by = await self._rows.wake_seq(self._run.id)
+        await self._load()
+        return False

@@ -1,0 +1,76 @@
+"""Brings databases to the newest schema. Imports Alembic, so it is loaded only where there is something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.store.connection import connect
+from vtoc_bots.core.store.provision import provision
+from vtoc_bots.core.store.schema import schemas_by_database
+from vtoc_bots.core.store.urls import DatabaseUrl, DatabaseUrls
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def upgrade(urls: DatabaseUrls, revision: str = "head", **provisioning: Any) -> None:
+    """Make the roles, then migrate every schema of every database, each database under an advisory lock.
+
+    Raises StartupError where a database can't be reached or its login may not do it.
+    """
+    for role, schemas in schemas_by_database(urls).items():
+        admin = urls.role_admins.get(role, urls.roles[role]) if role else urls.admin
+        await _upgrade_database(admin, urls.engine(role), schemas, revision, provisioning)
+
+
+async def _upgrade_database(
+    admin: DatabaseUrl, engine: DatabaseUrl, schemas: tuple[str, ...], revision: str, provisioning: dict[str, Any]
+) -> None:
+    async def connected() -> Any:
+        return await connect(admin, "vtoc-bots db upgrade", timeout=30)
+
+    try:
+        raw = await connected()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartupError(f"database at {admin.address} can't be opened to migrate it: {error}") from error
+    try:
+        async with raw.transaction():
+            # Roles belong to the whole server: two databases of it may be migrated at once.
+            await raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('vtoc-bots provision', 0))")
+            await provision(raw, engine, **provisioning)
+    finally:
+        await raw.close()
+    alchemy = create_async_engine("postgresql+asyncpg://", async_creator=connected, poolclass=NullPool)
+    try:
+        async with alchemy.connect() as connection:
+            for schema in schemas:
+                await connection.run_sync(_migrate, schema, revision)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StartupError(
+            f"database at {admin.address}: the login {admin.user!r} may not migrate it ({error}). "
+            f"Set DATABASE_ADMIN_URL to the owner of the schemas"
+        ) from error
+    finally:
+        await alchemy.dispose()
+
+
+def _migrate(connection: Connection, schema: str, revision: str) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    command.upgrade(config, revision)
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration, which is only where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config

@@ -1,0 +1,1 @@
+"""The public testing kit: fixtures, fakes and contract suites."""

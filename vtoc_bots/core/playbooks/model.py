@@ -117,6 +117,11 @@ class Playbook:
         """The steps and, last, the reply's where it has an action."""
         return self.steps if self.reply is None else (*self.steps, self.reply)
 
+    @property
+    def has_approvals(self) -> bool:
+        """Whether anything in it is declared to need an approval."""
+        return self.approval is not None or any(step.approve is not None for step in self.steps)
+
     def step(self, step_id: str) -> Step | None:
         """The step of an id, REPLY included."""
         return next((step for step in self.every_step if step.id == step_id), None)

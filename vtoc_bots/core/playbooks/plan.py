@@ -79,12 +79,12 @@ def message_output(text: str, operator: str, at: datetime) -> dict[str, Any]:
     return {"text": text, "operator": operator, "at": at.isoformat()}
 
 
-def scope_of(playbook: Playbook, run: RunView, outputs: Mapping[str, Any]) -> dict[str, Any]:
+def scope_of(playbook: Playbook, run: RunView, outputs: dict[str, Any]) -> dict[str, Any]:
     """What expressions see: inputs, steps' outputs by id, the station, the run."""
     station = run.station
     return {
         "inputs": run.inputs,
-        "steps": dict(outputs),
+        "steps": outputs,
         "station": {
             "slug": station.slug,
             "callsign": station.callsign,
@@ -129,6 +129,8 @@ class _Planner:
         self.approvals = {row.step: row for row in approvals}
         self.skipped = {row.step for row in self.rows.values() if row.state == "skipped"}
         self.outputs = {row.step: row.output for row in self.rows.values() if row.state in ("done", "skipped")}
+        # Its steps are `outputs` itself, which grows while steps are settled.
+        self.scope = scope_of(playbook, run, self.outputs)
         self.deadline: datetime | None = None
         self.calls: list[StepCall] = []
         self.waits: list[Waiting] = []
@@ -167,7 +169,7 @@ class _Planner:
         return {name: self._evaluate(template) for name, template in step.inputs.items()}
 
     def _evaluate(self, template: Template) -> Any:
-        return evaluate(template, scope_of(self.playbook, self.run, self.outputs))
+        return evaluate(template, self.scope)
 
     def _check_failures(self) -> None:
         for step in self.playbook.every_step:

@@ -1,0 +1,1 @@
+"""Operational map pictures: PNG, GeoJSON and KML of the fused tracks."""

@@ -1,0 +1,242 @@
+"""Places labels so that they cover neither each other, nor a symbol, nor (as far as it can be) a trail.
+
+Each label is tried all round its symbol, near before far, in the order of importance; one without room may push
+others aside, and those that came to stand badly are tried again while that makes the whole better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vtoc_bots.plugins.pictures.extent import Box
+from vtoc_bots.plugins.pictures.ground import Ground, Mask, cross, overlap, runs_through
+from vtoc_bots.plugins.pictures.projection import Floats
+
+GAP = 3.0
+"""Pixels between a symbol and its label."""
+SPACING = 1.5
+"""Pixels kept free round a label."""
+REACHES = (0.0, 9.0, 20.0, 34.0, 52.0, 74.0, 100.0, 130.0)
+"""Distances a label is tried at; from the second on a leader joins it to its symbol."""
+REACH_COSTS = (0.0, 7.0, 11.0, 16.0, 23.0, 32.0, 44.0, 58.0)
+DIRECTIONS = 16
+TRAIL_COST, TRAIL_CELL_COST = 14.0, 0.35
+LEADER_CROSSING_COST = 30.0
+LEADER_STRIKE_COST = 5.0
+AMBIGUOUS_COST, AMBIGUOUS_PX = 6.0, 5.0
+"""A label not nearer to its own symbol than to another, by so many pixels, could be taken for the other's."""
+FORM_COST = 12.0
+"""What each step to a shorter form of a label costs."""
+MOST_MOVED, PUSHES = 2, 16
+"""A label may push so many others aside, and looks at so many of its places for that."""
+WORTH_MOVING = 9.0
+"""A label placed at this cost or more is tried again once the others have their places."""
+
+
+class LabelRequest(NamedTuple):
+    """A label to place. Pixels."""
+
+    x: float
+    y: float
+    reach: float
+    """How far its own symbol extends from (x, y)."""
+    sizes: tuple[tuple[float, float], ...]
+    """Width and height of each form the label may take, the fullest first."""
+
+
+class Leader(NamedTuple):
+    """A line from a symbol to its label."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Placement(NamedTuple):
+    """Where a label stands, in which of its forms, and the leader when it stands away from its symbol."""
+
+    box: Box
+    form: int
+    leader: Leader | None
+    cost: float
+
+
+class Candidates(NamedTuple):
+    """Possible places of a label, the cheapest first: (n, 4) boxes and leaders, (n,) costs, who has a leader."""
+
+    boxes: Floats
+    leaders: Floats
+    costs: Floats
+    led: Mask
+
+
+def candidates(request: LabelRequest, form: int) -> Candidates:
+    """Return where one form of a label might stand: all round its symbol, near before far, right before left."""
+    width, height = request.sizes[form]
+    angles = np.arange(DIRECTIONS) * (2 * math.pi / DIRECTIONS)
+    # Right is where people look for a label; straight above and below it is least clear whose it is.
+    taste = 1.5 * (1 - np.cos(angles)) / 2 + 2.0 * np.abs(np.sin(angles)) ** 4
+    angle = np.tile(angles, len(REACHES))
+    reach = np.repeat(REACHES, DIRECTIONS)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    near_x = request.x + cosine * (request.reach + GAP + reach)
+    near_y = request.y + sine * (request.reach + GAP + reach)
+    left = near_x - width * np.clip((0.42 - cosine) / 0.84, 0.0, 1.0)
+    bottom = near_y - height * np.clip((0.5 - sine) / 1.0, 0.0, 1.0)
+    boxes = np.column_stack([left, bottom, left + width, bottom + height])
+    start_x, start_y = request.x + cosine * (request.reach + 1), request.y + sine * (request.reach + 1)
+    end_x, end_y = np.clip(near_x, left, left + width), np.clip(near_y, bottom, bottom + height)
+    leaders = np.column_stack([start_x, start_y, end_x, end_y])
+    costs = np.tile(taste, len(REACHES)) + np.repeat(REACH_COSTS, DIRECTIONS) + form * FORM_COST
+    return Candidates(boxes, leaders, costs, reach > 0)
+
+
+class Labeller:
+    """Places labels one by one and remembers where they stand."""
+
+    def __init__(self, requests: Sequence[LabelRequest], ground: Ground) -> None:
+        self.requests = requests
+        self.ground = ground
+        self.placements: list[Placement | None] = [None] * len(requests)
+        self._symbols = np.array([(request.x, request.y, request.reach) for request in requests]).reshape(-1, 3)
+        # NaN stands for a label without a place: it overlaps nothing.
+        self._boxes = np.full((len(requests), 4), np.nan)
+        self._leaders = np.full((len(requests), 4), np.nan)
+        self._known: dict[tuple[int, int], Candidates] = {}
+
+    def place(self, index: int) -> None:
+        """Place, or place again, the label of a request at its cheapest free place; it keeps its place if need be."""
+        best = self.placements[index]
+        self._set(index, None)
+        for form in range(len(self.requests[index].sizes)):
+            if best is not None and best.cost <= form * FORM_COST:
+                break
+            found = self._best(index, form)
+            if found is not None and (best is None or found.cost < best.cost):
+                best = found
+        self._set(index, best)
+
+    def push(self, index: int) -> bool:
+        """Place a label, or place it better, by moving others; return whether that makes the whole better."""
+        for form in range(len(self.requests[index].sizes)):
+            options = self._options(index, form)
+            for at in range(min(PUSHES, len(options.costs))):
+                before = self.placements[index]
+                if before is not None and options.costs[at] >= before.cost:
+                    break
+                if self._push_to(index, form, options, at):
+                    return True
+        return False
+
+    def _push_to(self, index: int, form: int, options: Candidates, at: int) -> bool:
+        before = self.placements[index]
+        self._set(index, None)
+        box, line, led = options.boxes[at : at + 1], options.leaders[at : at + 1], bool(options.led[at])
+        in_way = overlap(box, self._boxes, SPACING)[0] | runs_through(self._leaders, box)[:, 0]
+        if led:
+            in_way |= runs_through(line, self._boxes)[0]
+        moved = [(int(other), self.placements[other]) for other in np.flatnonzero(in_way)]
+        old = [(index, before), *moved]
+        if len(moved) <= MOST_MOVED:
+            for other, _ in moved:
+                self._set(other, None)
+            self._set(index, self._placement(form, options, at))
+            for other, _ in moved:
+                self.place(other)
+            if self._cost([other for other, _ in old]) < sum(costs_of(placement) for _, placement in old):
+                return True
+        for other, placement in old:
+            self._set(other, placement)
+        return False
+
+    def _cost(self, indexes: list[int]) -> float:
+        return sum(costs_of(self.placements[index]) for index in indexes)
+
+    def _placement(self, form: int, options: Candidates, at: int) -> Placement:
+        leader = Leader(*map(float, options.leaders[at])) if options.led[at] else None
+        cost = float(options.costs[at])
+        if leader is not None:
+            cost += LEADER_CROSSING_COST * float(cross(options.leaders[at : at + 1], self._leaders).sum())
+        return Placement(Box(*map(float, options.boxes[at])), form, leader, cost)
+
+    def _options(self, index: int, form: int) -> Candidates:
+        """Return the places on the map that cover no symbol, with all costs that don't hang on other labels."""
+        known = self._known.get((index, form))
+        if known is not None:
+            return known
+        request, area = self.requests[index], self.ground.area
+        boxes, leaders, costs, led = candidates(request, form)
+        solid, trail = self.ground.covered(boxes)
+        possible = (boxes[:, :2] >= (area.left, area.bottom)).all(axis=1) & (solid == 0)
+        possible &= (boxes[:, 2:] <= (area.right, area.top)).all(axis=1)
+        costs = costs + np.where(trail > 0, TRAIL_COST + TRAIL_CELL_COST * trail, 0.0)
+        costs += self._ambiguity(index, boxes) * np.where(led, 0.5, 1.0)
+        costs += np.where(led, LEADER_STRIKE_COST * self.ground.strikes(leaders, request.reach), 0.0)
+        order = np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]
+        found = Candidates(boxes[order], leaders[order], costs[order], led[order])
+        self._known[index, form] = found
+        return found
+
+    def _best(self, index: int, form: int) -> Placement | None:
+        options = self._options(index, form)
+        in_way = overlap(options.boxes, self._boxes, SPACING).any(axis=1)
+        standing = self._leaders[np.isfinite(self._leaders[:, 0])]
+        in_way |= runs_through(standing, options.boxes).any(axis=0)
+        best: Placement | None = None
+        for at in np.flatnonzero(~in_way):
+            if best is not None and options.costs[at] >= best.cost:
+                break
+            if options.led[at] and runs_through(options.leaders[at : at + 1], self._boxes).any():
+                continue
+            found = self._placement(form, options, int(at))
+            if best is None or found.cost < best.cost:
+                best = found
+        return best
+
+    def _ambiguity(self, index: int, boxes: Floats) -> Floats:
+        """Return what each box costs for standing as close to other symbols as to its own."""
+        x, y, reach = self._symbols.T
+        aside = np.maximum(np.maximum(boxes[:, 0, None] - x, x - boxes[:, 2, None]), 0.0)
+        above = np.maximum(np.maximum(boxes[:, 1, None] - y, y - boxes[:, 3, None]), 0.0)
+        gaps = np.hypot(aside, above) - reach
+        own = gaps[:, index].copy()
+        gaps[:, index] = np.inf
+        return AMBIGUOUS_COST * np.asarray((gaps < own[:, None] + AMBIGUOUS_PX).sum(axis=1), dtype=np.float64)
+
+    def _set(self, index: int, placement: Placement | None) -> None:
+        self.placements[index] = placement
+        self._boxes[index] = np.nan if placement is None else placement.box
+        leader = None if placement is None else placement.leader
+        self._leaders[index] = np.nan if leader is None else leader
+
+
+def costs_of(placement: Placement | None) -> float:
+    """Return what a placement costs; having none costs more than any."""
+    return 1000.0 if placement is None else placement.cost
+
+
+def place_labels(
+    requests: Sequence[LabelRequest], ground: Ground, rounds: int = 2, most: int | None = None
+) -> list[Placement | None]:
+    """Place labels in the order given, the most important first; None where there is no room for one.
+
+    At most `most` are placed. Those that stand badly are tried again `rounds` times once the others stand.
+    """
+    labeller = Labeller(requests, ground)
+    placed = 0
+    for index in range(len(requests)):
+        if most is not None and placed >= most:
+            break
+        labeller.place(index)
+        placed += labeller.placements[index] is not None or labeller.push(index)
+    for _ in range(rounds):
+        for index, placement in enumerate(labeller.placements):
+            if placement is not None and placement.cost >= WORTH_MOVING:
+                labeller.place(index)
+                labeller.push(index)
+    return labeller.placements

@@ -38,6 +38,16 @@ if TYPE_CHECKING:
         UsageError,
         VtocError,
     )
+    from vtoc_bots.core.feeds.backoff import Backoff
+    from vtoc_bots.core.feeds.capture import Capture, CaptureFeed, DecodesDocuments
+    from vtoc_bots.core.feeds.counts import DecodeCounts
+    from vtoc_bots.core.feeds.file import FilePoller
+    from vtoc_bots.core.feeds.http import HttpPoller
+    from vtoc_bots.core.feeds.live import LiveFeed, Reader
+    from vtoc_bots.core.feeds.queue import ConflatingQueue
+    from vtoc_bots.core.feeds.staleness import Thresholds, staleness
+    from vtoc_bots.core.feeds.tcp import TcpReader
+    from vtoc_bots.core.feeds.timing import TimeCheck, check_times
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.messages import (
         Attachment,
@@ -73,10 +83,12 @@ if TYPE_CHECKING:
         Services,
         SourceState,
         Telemetry,
+        TerminalOptions,
         Transport,
         TransportContext,
         TransportSpec,
     )
+    from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.telemetry import (
         Rejected,
         TelemetryEvent,
@@ -88,6 +100,7 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
+    from vtoc_bots.core.values.positions import Position
 
 _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
@@ -96,16 +109,28 @@ _HOMES = {
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused StartupError"
         " TransientError Unknown UsageError VtocError"
     ),
+    "feeds.backoff": "Backoff",
+    "feeds.capture": "Capture CaptureFeed DecodesDocuments",
+    "feeds.counts": "DecodeCounts",
+    "feeds.file": "FilePoller",
+    "feeds.http": "HttpPoller",
+    "feeds.live": "LiveFeed Reader",
+    "feeds.queue": "ConflatingQueue",
+    "feeds.staleness": "Thresholds staleness",
+    "feeds.tcp": "TcpReader",
+    "feeds.timing": "TimeCheck check_times",
     "hookspecs": "hookimpl",
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "Accepted ActionContext ActionSpec Caps Choices Clock Connector ConnectorSpec Decoder Form FormField Inbox"
         " Invalid LooksUpReceipts Observer OpenContext OpenForm Policy ProbeResult PublishesCommands Services"
-        " SourceState Telemetry Transport TransportContext TransportSpec"
+        " SourceState Telemetry TerminalOptions Transport TransportContext TransportSpec"
     ),
+    "settings": "Settings",
     "telemetry": "Rejected TelemetryEvent bearing_deg distance_m feet knots nm",
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
+    "values.positions": "Position",
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
@@ -163,6 +163,18 @@ class PublishesCommands(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalOptions:
+    """How this process uses its terminal: a ``prompt`` for a person, or ``piped`` lines that are answered in turn.
+
+    Pictures go to `out_dir`; piped, every line must be answered `wait_seconds` after the last one was read.
+    """
+
+    mode: Literal["prompt", "piped"]
+    out_dir: Path
+    wait_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class TransportContext:
     """What core gives a transport when it opens it."""
 
@@ -222,6 +234,8 @@ class OpenContext:
     """The process's shared HTTP session."""
     decoder: Callable[..., Decoder]
     """``decoder(type, format, source=…, position=…)``: a decoder of any registered connector type."""
+    mode: str | None = None
+    """The entry's mode; online makes a file one that is rewritten live. None: a file is a recording."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class HttpPoller:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """How long a server asks to wait, at most a day: OpenSky's own header, else Retry-After (RFC 9110: seconds or date)."""
+    """How long a server asks to wait, at most a day: OpenSky's header, else Retry-After (RFC 9110: seconds or date)."""
     for name in _RATE_LIMIT_HEADERS:
         text = headers.get(name, "").strip()
         if not text:

@@ -19,7 +19,10 @@ _WEB: Final = {"readsb": "aircraft", "v2": "v2", "opensky": "opensky"}
 _LEAST_INTERVAL: Final = {"v2": 1.0}
 _CREDIT_SECONDS: Final = {"anonymous": 216.0, "user": 21.6, "feeder": 10.8}
 """Seconds in which OpenSky grants one credit (400, 4,000 and 8,000 a day)."""
-_SCHEMES: Final = "readsb+http://, jsonport://, v2+https://, opensky+https://, sbs://, beast://, avr://, tcp:// (with format) or file://"
+_SCHEMES: Final = (
+    "readsb+http://, jsonport://, v2+https://, opensky+https://, sbs://, beast://, avr://, tcp:// (with format) "
+    "or file://"
+)
 
 
 class Input(NamedTuple):
@@ -102,7 +105,7 @@ class OpenSkyAccount(BaseModel):
 
 
 def input_of(url: str, format: str | None) -> Input:
-    """The input an address stands for; a text without a scheme is a file's path. Raises ValueError in words for people."""
+    """The input an address stands for; a text without a scheme is a file's path. Raises ValueError with what to do."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return Input("file", format, path=Path(url.removeprefix("file:")).expanduser())

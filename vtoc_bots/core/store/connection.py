@@ -64,7 +64,9 @@ class Connection:
 
     async def execute(self, sql: str, *arguments: Any, timeout: float | None = None) -> int:
         """Run it (without arguments, several statements may stand in it); the number of rows the last one touched."""
-        return rows_touched(await driven(self._raw, self._raw.execute(sql, *arguments, timeout=timeout or self._timeout)))
+        return rows_touched(
+            await driven(self._raw, self._raw.execute(sql, *arguments, timeout=timeout or self._timeout))
+        )
 
 
 def rows_touched(status: str) -> int:
@@ -83,7 +85,9 @@ async def connect(url: DatabaseUrl, application: str = "vtoc-bots", **arguments:
     arguments.pop("dsn", None)
     raw = await asyncpg.connect(**url.connect_arguments(), **arguments, server_settings=settings)
     await raw.set_type_codec("json", schema="pg_catalog", encoder=_encode_json, decoder=loads, format="binary")
-    await raw.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary")
+    await raw.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
     return raw
 
 

@@ -91,15 +91,11 @@ class Store:
         """The first row, None when there is none."""
         return await self.run(lambda c: c.fetchrow(sql, *arguments, timeout=timeout), idempotent=idempotent)
 
-    async def fetchval(
-        self, sql: str, *arguments: Any, timeout: float | None = None, idempotent: bool = False
-    ) -> Any:
+    async def fetchval(self, sql: str, *arguments: Any, timeout: float | None = None, idempotent: bool = False) -> Any:
         """The first column of the first row, None when there is none."""
         return await self.run(lambda c: c.fetchval(sql, *arguments, timeout=timeout), idempotent=idempotent)
 
-    async def execute(
-        self, sql: str, *arguments: Any, timeout: float | None = None, idempotent: bool = False
-    ) -> int:
+    async def execute(self, sql: str, *arguments: Any, timeout: float | None = None, idempotent: bool = False) -> int:
         """Run it; the number of rows it touched."""
         return await self.run(lambda c: c.execute(sql, *arguments, timeout=timeout), idempotent=idempotent)
 
@@ -236,7 +232,9 @@ async def _ended(raw: Any, timeout_seconds: float) -> AsyncIterator[None]:
         raise
     # Postgres answers COMMIT with ROLLBACK where a statement failed, even if the block swallowed the error.
     if await driven(raw, raw.execute("COMMIT", timeout=timeout_seconds)) == "ROLLBACK":
-        raise asyncpg.InFailedSQLTransactionError("a statement of this transaction failed, so nothing of it was written")
+        raise asyncpg.InFailedSQLTransactionError(
+            "a statement of this transaction failed, so nothing of it was written"
+        )
 
 
 async def _rolled_back(raw: Any, timeout_seconds: float) -> None:

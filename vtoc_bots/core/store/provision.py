@@ -43,7 +43,9 @@ async def provision(raw: Any, engine: DatabaseUrl, scram_iterations: int = _SCRA
         elif user in existing:
             await _grant(raw, ENGINE_LOGIN, user)
         else:
-            raise StartupError(f"database at {engine.address} has no login {user!r}: create it, or correct DATABASE_URL")
+            raise StartupError(
+                f"database at {engine.address} has no login {user!r}: create it, or correct DATABASE_URL"
+            )
     except asyncpg.InsufficientPrivilegeError as error:
         raise StartupError(
             f"database at {engine.address}: the migrating login may not make roles ({error}). "

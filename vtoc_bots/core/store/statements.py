@@ -28,7 +28,9 @@ def refusal(sql: str) -> str | None:
     itself; hence statements are parameterised, one at a time, and those that would touch the claims are refused here.
     """
     if not _VERBS.match(sql):
-        return "a session runs SELECT, INSERT, UPDATE, DELETE, MERGE, WITH and VALUES; the text must begin with that word"
+        return (
+            "a session runs SELECT, INSERT, UPDATE, DELETE, MERGE, WITH and VALUES; the text must begin with that word"
+        )
     found = _NAMES.search(sql)
     if found:
         return f"a session does not run {found[0].lower()}; pass texts as parameters"

@@ -19,8 +19,7 @@ _SCHEMES: Final = ("postgresql", "postgres")
 # What the driver understands; anything else in a URL (pgbouncer=true, connection_limit=5 …) would be sent to the
 # server as a setting it does not know.
 _KEPT_OPTIONS: Final = frozenset(
-    "host port sslmode sslcert sslkey sslrootcert sslcrl sslpassword ssl_min_protocol_version"
-    " ssl_max_protocol_version target_session_attrs passfile service krbsrvname application_name options".split()
+    ["host", "port", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "passfile", "service", "krbsrvname", "application_name", "options"]
 )
 _LOOPBACK: Final = ("localhost", "127.", "[::1]", "::1")
 _POOLER_PORT: Final = "6543"

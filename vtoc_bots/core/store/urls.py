@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -19,9 +20,12 @@ _SCHEMES: Final = ("postgresql", "postgres")
 # What the driver understands; anything else in a URL (pgbouncer=true, connection_limit=5 …) would be sent to the
 # server as a setting it does not know.
 _KEPT_OPTIONS: Final = frozenset(
-    ["host", "port", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "passfile", "service", "krbsrvname", "application_name", "options"]
+    {
+        *("host", "port", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "passfile", "service"),
+        *("krbsrvname", "application_name", "options"),
+    }
 )
-_LOOPBACK: Final = ("localhost", "127.", "[::1]", "::1")
 _POOLER_PORT: Final = "6543"
 
 
@@ -67,10 +71,7 @@ class DatabaseUrl:
     def is_loopback(self) -> bool:
         """Whether every host is this machine (or a unix socket)."""
         hosts = self.hosts or self.options.get("host", "")
-        return all(
-            not host or host.startswith(("/", "%2F", "%2f", "@")) or host.startswith(_LOOPBACK)
-            for host in hosts.split(",")
-        )
+        return all(_is_loopback(unquote(host)) for host in hosts.split(","))
 
     @property
     def is_pooled(self) -> bool:
@@ -191,6 +192,19 @@ def role_login(role: str) -> str:
 def derived_password(password: str, login: str) -> str:
     """The password of a lesser login, from the engine's: hex HMAC-SHA256."""
     return hmac.new(password.encode(), f"vtoc-bots login {login}".encode(), hashlib.sha256).hexdigest()
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether ``host[:port]`` is this machine: a socket's folder, localhost, 127.0.0.0/8 or ::1; no host is the default
+    socket."""
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    name = name.strip("[]").lower()
+    if not host or name in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _role_url(role: str, text: str) -> DatabaseUrl:

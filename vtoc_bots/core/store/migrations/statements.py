@@ -16,9 +16,12 @@ def run_file(path: Path, schema: str) -> None:
 
 
 def run_script(sql: str) -> None:
-    """Run statements in the migration's transaction, as one text: they may hold functions, whose bodies hold semicolons."""
-    # The wrapped driver begins its transaction at a statement of its own, which the lock in env.py was.
-    op.get_bind().connection.dbapi_connection.run_async(lambda raw: raw.execute(sql))
+    """Run statements as one text, since they may hold functions, whose bodies hold semicolons."""
+    connection = op.get_bind().connection.dbapi_connection
+    if connection is None:
+        raise ConfigError("alembic: the connection was closed in the middle of a migration")
+    # The wrapped driver is in a transaction since its first statement, which was the lock in env.py.
+    connection.run_async(lambda raw: raw.execute(sql))
 
 
 def forward_only() -> NoReturn:

@@ -54,6 +54,8 @@ CREATE TABLE vtoc_engine.runs (
     conversation   text,
     operator_id    uuid,
     private        boolean NOT NULL DEFAULT false,
+    -- A policy asks for an approval that the playbook itself does not declare.
+    must_approve   boolean NOT NULL DEFAULT false,
     state          text NOT NULL DEFAULT 'ready'
                    CHECK (state IN ('ready', 'waiting', 'succeeded', 'failed', 'cancelled')),
     waiting_for    text,

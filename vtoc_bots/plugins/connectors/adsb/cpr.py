@@ -1,4 +1,4 @@
-"""Compact Position Reporting: from the 17-bit halves of ADS-B position messages to latitude and longitude and back.
+"""Compact Position Reporting: from the 17-bit halves of ADS-B position messages to latitude and longitude.
 
 The algorithm is that of ICAO Doc 9871, C.2.6 and RTCA DO-260B, A.1.7. A half is (latitude, longitude), each 0..131071.
 """
@@ -75,17 +75,6 @@ def local_position(half: Half, odd: bool, surface: bool, near: Position) -> Posi
         return None
     step = circle / max(longitude_zones(latitude) - odd, 1)
     return latitude, _signed(_nearest(half[1] / _SCALE, step, near[1]))
-
-
-def encode(latitude: float, longitude: float, odd: bool, surface: bool) -> Half:
-    """The half that an aircraft at this position sends."""
-    circle = _SURFACE_DEG if surface else _AIRBORNE_DEG
-    step = circle / (59 if odd else 60)
-    y = math.floor(_SCALE * (latitude % step) / step + 0.5)
-    seen_latitude = step * (y / _SCALE + math.floor(latitude / step))
-    step = circle / max(longitude_zones(seen_latitude) - odd, 1)
-    x = math.floor(_SCALE * (longitude % step) / step + 0.5)
-    return y & 0x1FFFF, x & 0x1FFFF
 
 
 def _longitude(even: Half, odd: Half, newest_is_odd: bool, zones: int, circle: float) -> float:

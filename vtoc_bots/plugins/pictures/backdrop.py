@@ -31,7 +31,7 @@ def backdrop(view: View, unit: float) -> list[Layer]:
     ]
     ground = outline(land(), view, bounds)
     if len(ground.pixels):
-        layers.append(Area(filled(ground, view), LAND, LAND, 0.5))
+        layers.append(Area(filled(ground, view, bounds), LAND, LAND, 0.5))
         layers.append(Area(drawn(ground), None, COAST, 0.9 * unit))
     frontier = outline(borders(), view, bounds)
     if len(frontier.pixels):
@@ -48,11 +48,11 @@ def world_outline(view: View) -> Floats:
     return view.frame.corners
 
 
-def filled(shape: Outline, view: View) -> Path:
+def filled(shape: Outline, view: View, bounds: Bounds) -> Path:
     """Return the outline as areas. A ring round the antipode is filled outwards, to the edge of the world."""
     codes = np.where(shape.begins, Path.MOVETO, Path.LINETO).astype(np.uint8)
     pixels = shape.pixels
-    if isinstance(view.projection, Azimuthal) and antipode_is_inside(land(), view.projection):
+    if isinstance(view.projection, Azimuthal) and antipode_is_inside(land(), view.projection, bounds):
         bearings = np.linspace(0.0, 2 * math.pi, 73)
         rim = math.pi * EARTH_RADIUS_M
         pixels = np.vstack([pixels, view.placed(rim * np.sin(bearings), rim * np.cos(bearings))])
@@ -96,9 +96,24 @@ def graticule(view: View, bounds: Bounds, unit: float) -> list[Layer]:
     for longitude in multiples(bounds.west, bounds.east - (1e-6 if wide else 0), meridian_step):
         lines.append(view.pixels(np.linspace(low, top, 121), np.full(121, longitude)))
     grid = Stroke(lines, [GRID] * len(lines), 0.8 * unit, clipped=True)
-    runs = [*edge_runs(view, parallel_step, meridian_step, unit, left=True)]
-    runs += edge_runs(view, parallel_step, meridian_step, unit, left=False)
-    return [grid, Words(runs, INK)]
+    polar = wide and isinstance(view.projection, Azimuthal)
+    steps = (math.inf if polar else parallel_step, meridian_step)
+    runs = edge_runs(view, *steps, unit, left=True) + edge_runs(view, *steps, unit, left=False)
+    inside = polar_runs(view, parallel_step, unit) if polar else []
+    return [grid, Words(runs, INK), Words(inside, INK, halo=LAND, clipped=True)]
+
+
+def polar_runs(view: View, parallel_step: float, unit: float) -> list[Run]:
+    """Return the parallels' degrees along the meridian that runs down from a pole in sight."""
+    size = 11.0 * unit
+    latitudes = multiples(-90.0 + parallel_step, 90.0 - parallel_step, parallel_step)
+    pixels = view.pixels(latitudes, np.full(len(latitudes), view.projection.longitude))
+    texts = [parallel_text(float(latitude), parallel_step) for latitude in latitudes]
+    return [
+        Run(text, float(x) - text_width(text, size) / 2, float(y) - CAP_HEIGHT * size / 2, size)
+        for text, (x, y), seen in zip(texts, pixels, view.holds(pixels), strict=True)
+        if seen
+    ]
 
 
 def edge_runs(view: View, parallel_step: float, meridian_step: float, unit: float, *, left: bool) -> list[Run]:
@@ -106,7 +121,8 @@ def edge_runs(view: View, parallel_step: float, meridian_step: float, unit: floa
     frame, size = view.frame, 11.0 * unit
     across = np.linspace(frame.left, frame.right, 801)
     up = np.linspace(frame.bottom, frame.top, 801)
-    edge = np.column_stack([np.full(801, frame.left), up] if left else [across, np.full(801, frame.bottom)])
+    low = max(frame.bottom, float(world_outline(view)[:, 1].min()))
+    edge = np.column_stack([np.full(801, frame.left), up] if left else [across, np.full(801, low)])
     latitudes, longitudes = view.degrees(edge)
     parallels = crossings(latitudes, parallel_step)
     meridians = crossings(np.degrees(np.unwrap(np.radians(longitudes))), meridian_step)

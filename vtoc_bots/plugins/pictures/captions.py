@@ -152,4 +152,5 @@ def implausible_text(picture: MapPicture, most: int = 2) -> str:
         f"{name_of(report, picture)} ({'; '.join(report.flags) or 'no such position'})" for report in reports[:most]
     ]
     more = f" and {len(reports) - most} more" if len(reports) > most else ""
-    return f"{counted(len(reports), 'implausible report')} not drawn as a track: {', '.join(named)}{more}"
+    kind = "a track" if len(reports) == 1 else "tracks"
+    return f"{counted(len(reports), 'implausible report')} not drawn as {kind}: {', '.join(named)}{more}"

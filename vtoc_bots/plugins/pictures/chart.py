@@ -169,13 +169,14 @@ def outline(lines: Lines, view: View, bounds: Bounds) -> Outline:
     return Outline(view.placed(x, y), begins, _over_the_pole(latitudes))
 
 
-def antipode_is_inside(lines: Lines, projection: Azimuthal) -> bool:
-    """Return whether a ring holds the antipode of the centre, so that in the plane it is filled outwards."""
+def antipode_is_inside(lines: Lines, projection: Azimuthal, bounds: Bounds) -> bool:
+    """Return whether a ring in sight holds the antipode of the centre, so that in the plane it is filled outwards."""
     latitude, longitude = -projection.latitude, projection.longitude + 180.0
     place = Bounds(latitude, longitude, latitude, longitude)
     ends = np.append(lines.starts[1:], len(lines.latitudes))
+    in_sight = _line_meets(lines, bounds, TURNS)
     for turn in TURNS:
-        for line in np.unique(lines.chunk_lines[_line_meets(lines, place, (turn,))]):
+        for line in np.unique(lines.chunk_lines[in_sight & _line_meets(lines, place, (turn,))]):
             ring = slice(lines.starts[line], ends[line])
             if _inside(lines.latitudes[ring], lines.longitudes[ring] + turn, latitude, longitude):
                 return True

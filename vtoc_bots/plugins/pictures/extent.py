@@ -166,7 +166,9 @@ def fitted(latitudes: Floats, longitudes: Floats, frame: Box, *, margin: float, 
     half_x = max(float(np.abs(x).max()), smallest_m)
     half_y = max(float(np.abs(y).max()), smallest_m)
     scale = max(2 * half_x / (frame.width * room), 2 * half_y / (frame.height * room))
-    return View(projection, min(scale, 2 * math.pi * EARTH_RADIUS_M / frame.width), frame)
+    if isinstance(projection, PlateCarree):
+        scale = min(scale, 2 * math.pi * EARTH_RADIUS_M * projection.squeeze / frame.width)
+    return View(projection, scale, frame)
 
 
 def wide(latitudes: Floats, longitudes: Floats) -> tuple[PlateCarree, Floats, Floats]:

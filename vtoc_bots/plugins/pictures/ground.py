@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,30 @@ Mask = NDArray[np.bool_]
 class Ground:
     """What is taken on the map: symbols and other things no label may cover, and trails it had better not."""
 
-    def __init__(self, area: Box, solid: Iterable[Box], lines: Iterable[Floats]) -> None:
+    def __init__(self, area: Box, solid: Sequence[Box], lines: Sequence[Floats]) -> None:
         """`lines` are (n, 2) arrays of pixel positions."""
         self.area = area
         self.columns = math.ceil(area.width / CELL)
         self.rows = math.ceil(area.height / CELL)
-        self.solid = np.zeros((self.rows, self.columns), dtype=np.bool_)
-        for box in solid:
-            left, bottom, right, top = self._cells(np.array([box]))[0]
-            self.solid[bottom:top, left:right] = True
-        trails = np.zeros_like(self.solid)
-        for line in lines:
-            self._draw(trails, line)
-        self._solid_sums, self._trail_sums = _sums(self.solid), _sums(trails)
+        trails = np.zeros((self.rows, self.columns), dtype=np.bool_)
+        self._draw(trails, lines)
+        self._trail_sums = _sums(trails)
+        self._take(np.zeros_like(trails), solid)
+
+    def also(self, solid: Sequence[Box]) -> Ground:
+        """Return the ground with more boxes taken."""
+        other = Ground.__new__(Ground)
+        other.area, other.columns, other.rows = self.area, self.columns, self.rows
+        other._trail_sums = self._trail_sums
+        other._take(self.solid.copy(), solid)
+        return other
+
+    def _take(self, mask: Mask, solid: Sequence[Box]) -> None:
+        if solid:
+            for left, bottom, right, top in self._cells(np.array(solid)).tolist():
+                mask[bottom:top, left:right] = True
+        self.solid = mask
+        self._solid_sums = _sums(mask)
 
     def _cells(self, boxes: Floats) -> NDArray[np.int64]:
         shifted = (boxes - (self.area.left, self.area.bottom) * 2) / CELL
@@ -41,15 +52,18 @@ class Ground:
         limits = (self.columns, self.rows)
         return np.hstack([np.clip(low, 0, limits), np.clip(high, 0, limits)]).astype(np.int64)
 
-    def _draw(self, mask: Mask, line: Floats) -> None:
-        if len(line) < 2:
+    def _draw(self, mask: Mask, lines: Sequence[Floats]) -> None:
+        drawn = [line for line in lines if len(line) > 1]
+        if not drawn:
             return
-        steps = np.maximum(1, np.ceil(np.abs(np.diff(line, axis=0)).max(axis=1) / CELL)).astype(np.int64)
+        starts = np.concatenate([line[:-1] for line in drawn])
+        runs = np.concatenate([line[1:] for line in drawn]) - starts
+        steps = np.ceil(np.abs(runs).max(axis=1) / CELL).astype(np.int64) + 1
         steps = np.minimum(steps, self.columns + self.rows)
         which = np.repeat(np.arange(len(steps)), steps)
-        part = (np.arange(len(which)) - np.repeat(np.cumsum(steps) - steps, steps)) / steps[which]
-        points = line[which] + (line[which + 1] - line[which]) * part[:, None]
-        cells = np.floor((np.vstack([points, line[-1:]]) - (self.area.left, self.area.bottom)) / CELL).astype(np.int64)
+        part = (np.arange(len(which)) - np.repeat(np.cumsum(steps) - steps, steps)) / np.maximum(steps[which] - 1, 1)
+        points = starts[which] + runs[which] * part[:, None]
+        cells = np.floor((points - (self.area.left, self.area.bottom)) / CELL).astype(np.int64)
         inside = (cells >= 0).all(axis=1) & (cells[:, 0] < self.columns) & (cells[:, 1] < self.rows)
         mask[cells[inside, 1], cells[inside, 0]] = True
 

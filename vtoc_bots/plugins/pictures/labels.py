@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from vtoc_bots.plugins.pictures.chart import towns_in
 from vtoc_bots.plugins.pictures.extent import Box, View
 from vtoc_bots.plugins.pictures.ground import Ground, overlap
 from vtoc_bots.plugins.pictures.layers import Colour, Fill, Layer, Stroke, Words
-from vtoc_bots.plugins.pictures.layout import LabelRequest, Placement, place_labels
+from vtoc_bots.plugins.pictures.layout import ALL_PUSHES, WORST_COST, LabelRequest, Placement, place_labels
 from vtoc_bots.plugins.pictures.picture import MapPicture, StationMark
 from vtoc_bots.plugins.pictures.projection import Floats
 from vtoc_bots.plugins.pictures.traffic import DANGER, MARKED, Mark, disc
@@ -21,12 +22,15 @@ INK, SOFT, LEADER, TOWN = "#14212b", "#3b4853", "#5f6b74", "#6f6a5f"
 BACK = (1.0, 1.0, 1.0, 0.74)
 SIZE, TOWN_SIZE = 12.0, 11.0
 MOST_LABELS = 140
-MOST_TRIED = 260
+MOST_TRIED = 180
+CROWD, CROWD_CELL = 9, 100.0
+"""More symbols than this in a square of so many pixels leave no room for labels."""
 MOST_TOWNS = 16
 TOWN_SPACING = 95.0
 """Pixels between towns that are named."""
 COMPACT_FROM = 90
-"""With more tracks in sight than this labels may shrink to the name."""
+"""With more tracks in sight than this labels may shrink to the name, and long leaders are left out."""
+WORST_COMPACT_COST, COMPACT_PUSHES = 64.0, 80
 
 
 class Label(NamedTuple):
@@ -49,12 +53,21 @@ def label_size(lines: tuple[str, ...], unit: float) -> tuple[float, float]:
     return max(widths) + 2 * pad, size * (CAP_HEIGHT + LINE_HEIGHT * (len(lines) - 1)) + 2 * pad + 1.5 * unit
 
 
-def by_importance(marks: list[Mark], centre: tuple[float, float]) -> list[Mark]:
-    """Return the marks, those first whose label matters most: emergencies, highlights, the airborne, the near."""
+def by_importance(marks: list[Mark], centre: tuple[float, float], unit: float) -> list[Mark]:
+    """Return the marks, those first whose label matters most: emergencies, highlights, the airborne, the near.
 
-    def rank(mark: Mark) -> tuple[bool, bool, bool, float, str]:
+    Where tracks crowd, those with room for a label come before those without.
+    """
+    cell = CROWD_CELL * unit
+    crowds = Counter((int(mark.x / cell), int(mark.y / cell)) for mark in marks)
+
+    def rank(mark: Mark) -> tuple[bool, bool, bool, bool, float, str]:
         distance = (mark.x - centre[0]) ** 2 + (mark.y - centre[1]) ** 2
-        return not mark.emergency, not mark.marked, bool(mark.track.on_ground), distance, mark.track.track_id
+        crowded = crowds[int(mark.x / cell), int(mark.y / cell)] > CROWD
+        return (
+            *(not mark.emergency, not mark.marked, crowded, bool(mark.track.on_ground)),
+            *(distance, mark.track.track_id),
+        )
 
     return sorted(marks, key=rank)
 
@@ -64,21 +77,23 @@ def track_labels(
 ) -> list[Label]:
     """Return the labels there is room for. `station` is the station's pixel, where it is in sight."""
     centre = view.centre if station is None else (float(station[0]), float(station[1]))
-    ranked = by_importance(marks, centre)[:MOST_TRIED]
+    ranked = by_importance(marks, centre, unit)[:MOST_TRIED]
     texts: list[tuple[str, ...]] = []
     requests: list[LabelRequest] = []
     if station is not None and picture.station is not None:
         texts.append((printable(picture.station.callsign),))
-        requests.append(LabelRequest(*centre, station_reach(unit), (label_size(texts[0], unit),)))
+        requests.append(LabelRequest(*centre, station_reach(unit), (label_size(texts[0], unit),), important=True))
     first = len(requests)
+    compact = len(marks) > COMPACT_FROM
+    worst, pushes = (WORST_COMPACT_COST, COMPACT_PUSHES) if compact else (WORST_COST, ALL_PUSHES)
     for mark in ranked:
         lines = tuple(printable(line) for line in label_lines(mark.track, picture))
-        forms = (lines, lines[:1]) if len(marks) > COMPACT_FROM and len(lines) > 1 else (lines,)
+        forms = (lines, lines[:1]) if compact and len(lines) > 1 else (lines,)
         texts.append(lines)
         sizes = tuple(label_size(form, unit) for form in forms)
-        requests.append(LabelRequest(mark.x, mark.y, mark.reach, sizes))
+        requests.append(LabelRequest(mark.x, mark.y, mark.reach, sizes, mark.emergency or mark.marked))
     labels = []
-    for index, placement in enumerate(place_labels(requests, ground, most=MOST_LABELS)):
+    for index, placement in enumerate(place_labels(requests, ground, MOST_LABELS, worst, pushes)):
         if placement is not None:
             lines = texts[index][:1] if placement.form else texts[index]
             labels.append(Label(lines, None if index < first else ranked[index - first], placement))

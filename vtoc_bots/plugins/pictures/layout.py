@@ -31,8 +31,12 @@ AMBIGUOUS_COST, AMBIGUOUS_PX = 6.0, 5.0
 """A label not nearer to its own symbol than to another, by so many pixels, could be taken for the other's."""
 FORM_COST = 12.0
 """What each step to a shorter form of a label costs."""
-MOST_MOVED, PUSHES = 2, 16
+MOST_MOVED, PUSHES = 3, 24
 """A label may push so many others aside, and looks at so many of its places for that."""
+ALL_PUSHES = 300
+WORST_COST = 110.0
+"""A label that could only stand worse than this would confuse more than it tells."""
+ROUNDS = 2
 WORTH_MOVING = 9.0
 """A label placed at this cost or more is tried again once the others have their places."""
 
@@ -46,6 +50,8 @@ class LabelRequest(NamedTuple):
     """How far its own symbol extends from (x, y)."""
     sizes: tuple[tuple[float, float], ...]
     """Width and height of each form the label may take, the fullest first."""
+    important: bool = False
+    """Whether it is better placed badly than not at all."""
 
 
 class Leader(NamedTuple):
@@ -99,8 +105,9 @@ def candidates(request: LabelRequest, form: int) -> Candidates:
 class Labeller:
     """Places labels one by one and remembers where they stand."""
 
-    def __init__(self, requests: Sequence[LabelRequest], ground: Ground) -> None:
+    def __init__(self, requests: Sequence[LabelRequest], ground: Ground, worst: float, pushes: int) -> None:
         self.requests = requests
+        self.worst = worst
         self.ground = ground
         self.placements: list[Placement | None] = [None] * len(requests)
         self._symbols = np.array([(request.x, request.y, request.reach) for request in requests]).reshape(-1, 3)
@@ -108,6 +115,7 @@ class Labeller:
         self._boxes = np.full((len(requests), 4), np.nan)
         self._leaders = np.full((len(requests), 4), np.nan)
         self._known: dict[tuple[int, int], Candidates] = {}
+        self._pushes = pushes
 
     def place(self, index: int) -> None:
         """Place, or place again, the label of a request at its cheapest free place; it keeps its place if need be."""
@@ -127,8 +135,9 @@ class Labeller:
             options = self._options(index, form)
             for at in range(min(PUSHES, len(options.costs))):
                 before = self.placements[index]
-                if before is not None and options.costs[at] >= before.cost:
+                if self._pushes == 0 or (before is not None and options.costs[at] >= before.cost):
                     break
+                self._pushes -= 1
                 if self._push_to(index, form, options, at):
                     return True
         return False
@@ -177,6 +186,8 @@ class Labeller:
         costs = costs + np.where(trail > 0, TRAIL_COST + TRAIL_CELL_COST * trail, 0.0)
         costs += self._ambiguity(index, boxes) * np.where(led, 0.5, 1.0)
         costs += np.where(led, LEADER_STRIKE_COST * self.ground.strikes(leaders, request.reach), 0.0)
+        if not request.important:
+            possible &= costs <= self.worst
         order = np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]
         found = Candidates(boxes[order], leaders[order], costs[order], led[order])
         self._known[index, form] = found
@@ -200,13 +211,15 @@ class Labeller:
 
     def _ambiguity(self, index: int, boxes: Floats) -> Floats:
         """Return what each box costs for standing as close to other symbols as to its own."""
-        x, y, reach = self._symbols.T
-        aside = np.maximum(np.maximum(boxes[:, 0, None] - x, x - boxes[:, 2, None]), 0.0)
-        above = np.maximum(np.maximum(boxes[:, 1, None] - y, y - boxes[:, 3, None]), 0.0)
-        gaps = np.hypot(aside, above) - reach
-        own = gaps[:, index].copy()
-        gaps[:, index] = np.inf
-        return AMBIGUOUS_COST * np.asarray((gaps < own[:, None] + AMBIGUOUS_PX).sum(axis=1), dtype=np.float64)
+        own = gaps_between(boxes, self._symbols[index : index + 1])
+        # A symbol farther from all the boxes than its own is from any of them can't be the nearer one.
+        reach = float(own.max()) + AMBIGUOUS_PX
+        low, high = boxes[:, :2].min(axis=0) - reach, boxes[:, 2:].max(axis=0) + reach
+        centres = self._symbols[:, :2]
+        near = (centres > low).all(axis=1) & (centres < high).all(axis=1)
+        near[index] = False
+        closer = gaps_between(boxes, self._symbols[near]) < own + AMBIGUOUS_PX
+        return AMBIGUOUS_COST * np.asarray(closer.sum(axis=1), dtype=np.float64)
 
     def _set(self, index: int, placement: Placement | None) -> None:
         self.placements[index] = placement
@@ -215,26 +228,39 @@ class Labeller:
         self._leaders[index] = np.nan if leader is None else leader
 
 
+def gaps_between(boxes: Floats, symbols: Floats) -> Floats:
+    """Return an (n, m) array of the free pixels between (n, 4) boxes and (m, 3) symbols (x, y, reach)."""
+    x, y, reach = symbols.T
+    aside = np.maximum(np.maximum(boxes[:, 0, None] - x, x - boxes[:, 2, None]), 0.0)
+    above = np.maximum(np.maximum(boxes[:, 1, None] - y, y - boxes[:, 3, None]), 0.0)
+    return np.asarray(np.hypot(aside, above) - reach)
+
+
 def costs_of(placement: Placement | None) -> float:
     """Return what a placement costs; having none costs more than any."""
     return 1000.0 if placement is None else placement.cost
 
 
 def place_labels(
-    requests: Sequence[LabelRequest], ground: Ground, rounds: int = 2, most: int | None = None
+    requests: Sequence[LabelRequest],
+    ground: Ground,
+    most: int | None = None,
+    worst: float = WORST_COST,
+    pushes: int = ALL_PUSHES,
 ) -> list[Placement | None]:
     """Place labels in the order given, the most important first; None where there is no room for one.
 
-    At most `most` are placed. Those that stand badly are tried again `rounds` times once the others stand.
+    At most `most` are placed, none at a cost over `worst` but the important. Those that stand badly are tried again
+    once the others stand; `pushes` bounds how often others are moved for one.
     """
-    labeller = Labeller(requests, ground)
+    labeller = Labeller(requests, ground, worst, pushes)
     placed = 0
     for index in range(len(requests)):
         if most is not None and placed >= most:
             break
         labeller.place(index)
         placed += labeller.placements[index] is not None or labeller.push(index)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for index, placement in enumerate(labeller.placements):
             if placement is not None and placement.cost >= WORTH_MOVING:
                 labeller.place(index)

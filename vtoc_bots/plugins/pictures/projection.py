@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_M = 6_371_008.8
+EDGE_DEG = 1e-6
+"""How far beyond the world's edge rounding may put a place that is on it."""
 
 Floats = NDArray[np.float64]
 
@@ -101,7 +103,7 @@ class PlateCarree:
         """Return latitudes and longitudes (-180..180) in degrees; NaN outside the world."""
         delta = np.degrees(np.asarray(x, dtype=np.float64) / (EARTH_RADIUS_M * self.squeeze))
         latitudes = self.latitude + np.degrees(np.asarray(y, dtype=np.float64) / EARTH_RADIUS_M)
-        outside = (np.abs(latitudes) > 90.0) | (np.abs(delta) > 180.0)
+        outside = (np.abs(latitudes) > 90.0 + EDGE_DEG) | (np.abs(delta) > 180.0 + EDGE_DEG)
         return np.where(outside, np.nan, latitudes), np.where(outside, np.nan, wrapped(self.longitude + delta))
 
 

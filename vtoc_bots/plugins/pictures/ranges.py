@@ -111,7 +111,7 @@ def round_below(value: float) -> float:
 
 def scale_panel(view: View, unit: float, ground: Ground) -> Box:
     """Return the corner of the frame for scale and north arrow: the one that hides least, the lower right first."""
-    frame, width, height, gap = view.frame, 232 * unit, 62 * unit, 8 * unit
+    frame, width, height, gap = view.frame, 246 * unit, 62 * unit, 8 * unit
     left, right = frame.left + gap, frame.right - gap - width
     low, high = frame.bottom + gap, frame.top - gap - height
     corners = [Box(x, y, x + width, y + height) for x, y in ((right, low), (left, low), (right, high), (left, high))]
@@ -123,7 +123,7 @@ def scale_panel(view: View, unit: float, ground: Ground) -> Box:
 def scale_layers(view: View, panel: Box, unit: float) -> list[Layer]:
     """Return the scale in NM and km and an arrow to true north, on a panel."""
     size = 10.5 * unit
-    room = (panel.width - 82 * unit) * view.metres_per_pixel
+    room = (panel.width - 104 * unit) * view.metres_per_pixel
     left = panel.left + 12 * unit
     layers: list[Layer] = [Fill([panel.corners], [PAPER], ["#9fb0ba"], 0.8)]
     runs = []

@@ -82,11 +82,11 @@ def compose(picture: MapPicture) -> Scene:
         x, y, reach = float(station[0]), float(station[1]), station_reach(unit)
         solid.append(Box(x - reach, y - reach, x + reach, y + reach))
     lines = [mark.trail for mark in marks] + [mark.vector for mark in marks if mark.vector is not None]
-    traffic = Ground(sheet.frame, solid, lines)
-    panel = scale_panel(view, unit, traffic)
-    rings = range_rings(picture, view, unit, Ground(sheet.frame, [*solid, panel], lines))
-    solid += [panel.grown(3 * unit), *(ring.box for ring in rings if ring.box is not None)]
     ground = Ground(sheet.frame, solid, lines)
+    panel = scale_panel(view, unit, ground)
+    ground = ground.also([panel.grown(3 * unit)])
+    rings = range_rings(picture, view, unit, ground)
+    ground = ground.also([ring.box for ring in rings if ring.box is not None])
     labels = track_labels(picture, marks, station, view, ground, unit)
     towns = named_towns(view, ground, labels, unit)
     layers = [

@@ -141,11 +141,9 @@ def trails_of(picture: MapPicture, view: View, tracks: list[Track]) -> list[tupl
 
 def thinned(pixels: Floats, ages: Floats) -> tuple[Floats, Floats]:
     """Return a trail without the points that lie too close to the one before."""
-    keep = [0]
-    for index in range(1, len(pixels) - 1):
-        if np.abs(pixels[index] - pixels[keep[-1]]).max() >= TRAIL_SPACING:
-            keep.append(index)
-    keep.append(len(pixels) - 1)
+    lengths = np.cumsum(np.abs(np.diff(pixels, axis=0)).max(axis=1))
+    keep = np.ones(len(pixels), dtype=np.bool_)
+    keep[1:-1] = np.diff(np.floor(lengths / TRAIL_SPACING)) > 0
     return pixels[keep], ages[keep]
 
 

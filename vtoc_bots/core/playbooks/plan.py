@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
+from pydantic import ValidationError
+
+from vtoc_bots.core.cards import Card
 from vtoc_bots.core.errors import Fate, TransientError, VtocError
+from vtoc_bots.core.playbooks.actions import explain
 from vtoc_bots.core.playbooks.decisions import (
     ApprovalAsk,
     ApprovalRow,
@@ -30,6 +34,7 @@ from vtoc_bots.core.playbooks.decisions import (
 from vtoc_bots.core.playbooks.digest import approval_digest
 from vtoc_bots.core.playbooks.expressions import ExpressionError, Template, as_text, evaluate, is_true
 from vtoc_bots.core.playbooks.model import REPLY, WHOLE, ApprovalRule, Playbook, Retry, Step
+from vtoc_bots.core.playbooks.scope import run_scope, station_scope
 
 PASSING: Final = Retry()
 """For errors that say themselves that they pass, where the step declares no retry."""
@@ -79,34 +84,6 @@ def message_output(text: str, operator: str, at: datetime) -> dict[str, Any]:
     return {"text": text, "operator": operator, "at": at.isoformat()}
 
 
-def scope_of(playbook: Playbook, run: RunView, outputs: dict[str, Any]) -> dict[str, Any]:
-    """What expressions see: inputs, steps' outputs by id, the station, the run."""
-    station = run.station
-    return {
-        "inputs": run.inputs,
-        "steps": outputs,
-        "station": {
-            "slug": station.slug,
-            "callsign": station.callsign,
-            "name": station.name,
-            "role": station.role,
-            "timezone": station.timezone,
-            "latitude": station.latitude,
-            "longitude": station.longitude,
-            "radius_m": station.radius_m,
-        },
-        "run": {
-            "id": str(run.id),
-            "playbook": playbook.id,
-            "title": playbook.title,
-            "operator": run.operator,
-            "conversation": run.conversation,
-            "correlation_id": None if run.correlation_id is None else str(run.correlation_id),
-            "created_at": run.created_at.isoformat(),
-        },
-    }
-
-
 class _Stop(Exception):
     def __init__(self, step: str, error: str, reason: FailReason = "error") -> None:
         super().__init__(error)
@@ -130,7 +107,12 @@ class _Planner:
         self.skipped = {row.step for row in self.rows.values() if row.state == "skipped"}
         self.outputs = {row.step: row.output for row in self.rows.values() if row.state in ("done", "skipped")}
         # Its steps are `outputs` itself, which grows while steps are settled.
-        self.scope = scope_of(playbook, run, self.outputs)
+        self.scope = {
+            "inputs": run.inputs,
+            "steps": self.outputs,
+            "station": station_scope(run.station),
+            "run": run_scope(playbook, run),
+        }
         self.deadline: datetime | None = None
         self.calls: list[StepCall] = []
         self.waits: list[Waiting] = []
@@ -348,12 +330,17 @@ class _Planner:
             return RunSteps(tuple(self.calls), self._changes())
         if self.waits:
             return self._parked_until()
+        card = self.outputs.get(REPLY)
         if self.playbook.reply_card is not None:
-            try:
-                return Finish(self._evaluate(self.playbook.reply_card), self._changes())
-            except ExpressionError as error:
-                raise _Stop(REPLY, str(error)) from error
-        return Finish(self.outputs.get(REPLY), self._changes())
+            card = self._written_card(self.playbook.reply_card)
+        return Finish(card, self._changes())
+
+    def _written_card(self, template: Template) -> dict[str, Any]:
+        try:
+            return Card.model_validate(self._evaluate(template)).model_dump(mode="json")
+        except (ExpressionError, ValidationError) as error:
+            why = explain(error) if isinstance(error, ValidationError) else str(error)
+            raise _Stop(REPLY, f"its card can't be written: {why}") from error
 
     def _parked_until(self) -> Wait:
         dues = [wait.due_at for wait in self.waits if wait.due_at is not None]

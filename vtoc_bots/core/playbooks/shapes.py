@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ class Shape:
     kinds: frozenset[str] = ALL
     fields: Mapping[str, Shape] | None = None
     closed: bool = False
+    open: bool = False
+    """It says itself that it may have others."""
     required: frozenset[str] = frozenset()
     items: Shape | None = None
     name: str = ""
@@ -95,7 +97,7 @@ def shape_of_schema(schema: Mapping[str, Any]) -> Shape:
 
 
 def _shape(schema: Any, definitions: Mapping[str, Any], depth: int) -> Shape:
-    if not isinstance(schema, Mapping) or depth > 12:
+    if not isinstance(schema, Mapping) or depth > 10:
         return ANY
     if "$ref" in schema:
         return _shape(definitions.get(str(schema["$ref"]).rpartition("/")[2]), definitions, depth + 1)
@@ -116,6 +118,7 @@ def _shape(schema: Any, definitions: Mapping[str, Any], depth: int) -> Shape:
         known,
         fields=None if fields is None else {k: _shape(v, definitions, depth + 1) for k, v in fields.items()},
         closed=schema.get("additionalProperties") is False,
+        open=schema.get("additionalProperties") not in (None, False),
         required=frozenset(schema.get("required", ())),
         items=_shape(schema["items"], definitions, depth + 1) if "items" in schema else None,
         name=str(schema.get("title", "")) if "object" in known and fields is not None else "",
@@ -141,19 +144,19 @@ def shape_of_value(value: Any) -> Shape:
             return ANY
 
 
-def shape_of_template(template: Template, shapes: Mapping[int, Shape]) -> Shape:
-    """The shape of what a template gives; `shapes` has those of its expressions, by ``id()``."""
+def shape_of_template(template: Template, shape_of: Callable[[Expression], Shape]) -> Shape:
+    """The shape of what a template gives; `shape_of` tells those of its expressions."""
     match template:
         case Literal():
             return shape_of_value(template.value)
         case Expression():
-            return shapes.get(id(template), ANY)
+            return shape_of(template)
         case Joined():
             return TEXT
         case ListOf():
-            return list_of(union([shape_of_template(item, shapes) for item in template.items]))
+            return list_of(union([shape_of_template(item, shape_of) for item in template.items]))
         case MappingOf():
-            return record({key: shape_of_template(item, shapes) for key, item in template.items})
+            return record({key: shape_of_template(item, shape_of) for key, item in template.items})
 
 
 def misfit(source: Shape, target: Shape) -> str | None:

@@ -120,27 +120,27 @@ def vector_of(track: Track, view: View, pixel: Floats, heading: float | None, co
 
 def trails_of(picture: MapPicture, view: View, tracks: list[Track]) -> list[tuple[Floats, Floats]]:
     """Return each track's trail as pixels and relative ages, oldest first, ending at the track itself."""
-    empty = (np.empty((0, 2)), np.empty(0))
-    if picture.trail_seconds <= 0:
-        return [empty] * len(tracks)
     stride = 1 + sum(len(track.trail) for track in tracks) // MOST_TRAIL_POINTS
     now = picture.at.timestamp()
-    trails = []
+    rows: list[tuple[float, float, float]] = []
+    ends = []
     for track in tracks:
-        points = [(p.at.timestamp(), p.latitude, p.longitude) for p in track.trail[::stride]]
-        recent = [p for p in points if now - p[0] <= picture.trail_seconds]
-        if not recent:
-            trails.append(empty)
-            continue
-        recent.append((track.at.timestamp(), track.latitude, track.longitude))
-        table = np.array(recent)
-        pixels = view.pixels(table[:, 1], table[:, 2])
-        trails.append(thinned(pixels, np.clip((now - table[:, 0]) / picture.trail_seconds, 0.0, 1.0)))
-    return trails
+        points = [(now - p.at.timestamp(), p.latitude, p.longitude) for p in track.trail[::stride]]
+        recent = [point for point in points if point[0] <= picture.trail_seconds]
+        if recent and picture.trail_seconds > 0:
+            rows += recent
+            rows.append((now - track.at.timestamp(), track.latitude, track.longitude))
+        ends.append(len(rows))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    pixels = view.pixels(table[:, 1], table[:, 2])
+    ages = np.clip(table[:, 0] / max(picture.trail_seconds, 1.0), 0.0, 1.0)
+    return [thinned(pixels[start:end], ages[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def thinned(pixels: Floats, ages: Floats) -> tuple[Floats, Floats]:
     """Return a trail without the points that lie too close to the one before."""
+    if len(pixels) < 3:
+        return pixels, ages
     lengths = np.cumsum(np.abs(np.diff(pixels, axis=0)).max(axis=1))
     keep = np.ones(len(pixels), dtype=np.bool_)
     keep[1:-1] = np.diff(np.floor(lengths / TRAIL_SPACING)) > 0

@@ -140,3 +140,47 @@ class Receipt:
     ref: str
     sent_at: datetime
     detail: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """A message as it is stored: what `message_from_json` needs, defaults left out."""
+    stored: dict[str, Any] = {
+        "event_id": message.event_id,
+        "sender": [message.sender.user_id, message.sender.name, message.sender.workspace],
+        "kind": message.kind.value,
+    }
+    for name in ("text", "command", "token", "message_ref", "mentions_us", "edited"):
+        if value := getattr(message, name):
+            stored[name] = value
+    for name in ("arguments", "reply_context"):
+        if value := getattr(message, name):
+            stored[name] = dict(value)
+    if message.attachments:
+        stored["attachments"] = [[a.name, a.content_type, a.size, a.url, a.blob] for a in message.attachments]
+    if message.sent_at is not None:
+        stored["sent_at"] = message.sent_at.isoformat()
+    return stored
+
+
+def message_from_json(stored: Mapping[str, Any], conversation: ConversationId, trace: str | None) -> Message:
+    """The message of a stored row."""
+    sent_at = stored.get("sent_at")
+    return Message(
+        transport=conversation.transport,
+        account=conversation.account,
+        event_id=stored["event_id"],
+        conversation=conversation,
+        sender=Sender(*stored["sender"]),
+        text=stored.get("text", ""),
+        kind=MessageKind(stored["kind"]),
+        command=stored.get("command"),
+        arguments=stored.get("arguments", _EMPTY),
+        token=stored.get("token"),
+        message_ref=stored.get("message_ref"),
+        attachments=tuple(Attachment(*a) for a in stored.get("attachments", ())),
+        sent_at=datetime.fromisoformat(sent_at) if sent_at else None,
+        mentions_us=stored.get("mentions_us", False),
+        edited=stored.get("edited", False),
+        reply_context=stored.get("reply_context", _EMPTY),
+        trace=trace,
+    )

@@ -22,6 +22,7 @@ from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks import decisions
 from vtoc_bots.core.playbooks.actions import call_action
 from vtoc_bots.core.playbooks.approvals import Approvals
@@ -77,8 +78,8 @@ class StepContext(ActionContext):
         self._tell(self.step_id, text, done, total)
 
 
-class People:
-    """What the runner asks about stations and operators; see `core.people`."""
+class _StoppedByCancel(Exception):
+    """Somebody cancelled the run while its action was at work."""
 
 
 class Runner:
@@ -91,7 +92,7 @@ class Runner:
         approvals: Approvals,
         board: ProgressBoard,
         services: Services,
-        people: Any,
+        people: People,
         clock: Clock,
         metrics: Metrics,
         lease_seconds: float,
@@ -187,7 +188,7 @@ class _Advance:
     async def _decide(self) -> decisions.Decision:
         run = self._run
         approvals: list[decisions.ApprovalRow] = []
-        if self._playbook.has_approvals or "must_approve" in (run.inputs or {}):
+        if run.must_approve or self._playbook.has_approvals:
             approvals = await self._runner._approvals.rows_of(run.id)
         view = RunView(
             id=run.id,
@@ -232,9 +233,10 @@ class _Advance:
         if len(calls) == 1:
             await self._run_one(calls[0])
             return
-        async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(self._run_one(call))
+        ended = await asyncio.gather(*(self._run_one(call) for call in calls), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
 
     async def _run_one(self, call: StepCall) -> None:
         started = self._clock.now()
@@ -242,14 +244,13 @@ class _Advance:
         try:
             with span("step", None, step=call.step, action=call.action):
                 output = await self._act(call)
-        except LostLease:
-            raise
+        except _StoppedByCancel:
+            self._cancel_by = (await self._rows.wake_seq(self._run.id))[1]
+            return
         except Exception as failure:
             state, error, due = self._failure(call, failure)
-        self._running.pop(call.step, None)
-        if self._cancelled.is_set() and state != "done":
-            self._cancel_by = self._cancel_by or (await self._rows.wake_seq(self._run.id))[1]
-            return
+        finally:
+            self._running.pop(call.step, None)
         self._runner._metrics.step_ended(call.action, state)
         await self._store(StepRow(call.step, call.index, state, call.tries, output, error, due, started))
         self._tell()
@@ -275,7 +276,7 @@ class _Advance:
             if work in done:
                 return work.result()
             if cancelled in done:
-                raise asyncio.CancelledError
+                raise _StoppedByCancel
             raise TimeoutError(f"{call.action} did not answer within {call.timeout_seconds:g} s")
         finally:
             cancelled.cancel()
@@ -315,3 +316,78 @@ class _Advance:
         self._wake_seq, self._cancel_by = await self._rows.wake_seq(self._run.id)
         await self._load()
         return False
+
+    async def _end(
+        self, playbook: Playbook | None, state: str, card: Mapping[str, Any] | None, error: str | None
+    ) -> None:
+        """End the run and tell: the result where the question was asked, the last of its progress, the audit."""
+        run = self._run
+        effects = Effects()
+        if run.conversation is not None:
+            add_outbound(
+                effects,
+                key=f"run:{run.id}:result",
+                kind=OutboundKind.RESULT,
+                conversation=run.conversation,
+                card=_result_card(run, state, card, error),
+                correlation_id=run.correlation_id,
+                trace=run.trace,
+                run_id=run.id,
+            )
+            if playbook is not None:
+                last = progress_card(playbook, self._steps.values(), {}, state, run)
+                effects.outbox += progress_effects(run, last, only_revise=True).outbox
+        effects.audit.append(
+            audit_row(
+                actor=f"run:{run.id}",
+                event=f"run.{state}",
+                subject=f"playbook:{run.playbook}",
+                station=run.station,
+                detail={"error": error, "steps": {row.step: row.state for row in self._steps.values()}},
+                correlation_id=run.correlation_id,
+                at=self._clock.now(),
+            )
+        )
+        self._runner._board.drop(run.id)
+        if not await self._try_move(state, result=card, error=error, effects=effects):
+            raise LostLease(f"run {short_id(run.id)} was taken over before it ended")
+        self._runner._metrics.run_moved(state)
+        logger.info("run_ended", run=short_id(run.id), playbook=run.playbook, state=state, error=error)
+
+    async def _move(self, state: str, **change: Any) -> None:
+        if not await self._try_move(state, **change):
+            raise LostLease(f"run {short_id(self._run.id)} was taken over")
+
+    async def _try_move(
+        self,
+        state: str,
+        *,
+        waiting_for: str | None = None,
+        due_at: datetime | None = None,
+        result: Any = None,
+        error: str | None = None,
+        effects: Effects | None = None,
+    ) -> bool:
+        move = Move(
+            self._run.id,
+            self._run.attempt,
+            self._wake_seq,
+            state,
+            waiting_for,
+            due_at,
+            result,
+            error,
+            effects or Effects(),
+        )
+        return await self._rows.move(move)
+
+
+def _result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:
+    if state == "succeeded" and card is not None:
+        made = Card.model_validate(card)
+        return made.model_copy(update={"private": made.private or run.private})
+    if state == "succeeded":
+        return Card.of(run.title, "Done.", severity=Severity.GOOD, private=run.private)
+    title = f"{run.title}: {state}"
+    severity = Severity.BAD if state == "failed" else Severity.WARNING
+    return Card.of(title, (error or state).capitalize() + ".", severity=severity, private=run.private)

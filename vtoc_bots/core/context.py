@@ -1,0 +1,64 @@
+"""What a command's handler is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from vtoc_bots.core.access import Operator, Station
+from vtoc_bots.core.messages import Message
+from vtoc_bots.core.ports import Blobs, Clock, Services
+from vtoc_bots.core.store.effects import Effects
+
+if TYPE_CHECKING:
+    from vtoc_bots.core.desk import Desk
+
+
+@dataclass(slots=True)
+class Context:
+    """One command being handled: who asked, where, and what the handler may use."""
+
+    message: Message
+    message_id: UUID
+    operator: Operator | None
+    """None only for commands that anyone may use."""
+    station: Station
+    correlation_id: UUID
+    clock: Clock
+    services: Services
+    desk: Desk
+    """The framework itself: playbooks, runs, approvals, help, health."""
+    effects: Effects = field(default_factory=Effects)
+    """What is written together with the reply, in one transaction."""
+    private: bool = False
+
+    @property
+    def run_id(self) -> UUID | None:
+        """A command is no run."""
+        return None
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same however often this message is handled."""
+        return f"message:{self.message_id}"
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where pictures and files go."""
+        return self.services.blobs
+
+    async def act(self, name: str, **inputs: Any) -> Any:
+        """Call an action by name; returns its result. For what takes less than the handler's ten seconds."""
+        return await self.services.act(self, name, inputs)
+
+    async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Nothing: a command is answered at once or is a playbook."""
+
+    def known(self) -> Operator:
+        """The operator, where the command's level has made sure that there is one."""
+        if self.operator is None:
+            raise RuntimeError("this command is open to anyone, so it has no operator")
+        return self.operator
+
+

@@ -1,0 +1,218 @@
+"""Sending what is stored: in order, once, and with the truth about what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from vtoc_bots.core.cards import Button, Buttons, Card
+from vtoc_bots.core.errors import LostLease, NotSent, RateLimited, Refused, Unknown
+from vtoc_bots.core.ids import new_id, short_id
+from vtoc_bots.core.leases import Grip, LeaseKeeper
+from vtoc_bots.core.messages import ConversationId, Outbound, OutboundKind, Receipt
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.tracing import span
+from vtoc_bots.core.ports import Clock, LooksUpReceipts, Transport
+from vtoc_bots.core.store.conversations import ConversationLeases, Held
+from vtoc_bots.core.store.effects import Effects, Row
+from vtoc_bots.core.store.outbox import Ended, OutboxRows, StoredOutbound
+
+logger = structlog.get_logger(__name__)
+
+KEEP_SECONDS: Final = 24 * 3600.0
+KEEP_PROGRESS_SECONDS: Final = 60.0
+SEND_TIMEOUT_SECONDS: Final = 30.0
+MAX_TRIES: Final = 30
+BUTTON_SECONDS: Final = 15 * 60.0
+
+
+def add_outbound(
+    effects: Effects,
+    *,
+    key: str,
+    kind: OutboundKind,
+    conversation: str,
+    card: Card,
+    correlation_id: UUID,
+    trace: str | None = None,
+    reply_to: str | None = None,
+    private_to: str | None = None,
+    reply_context: Mapping[str, Any] | None = None,
+    message_id: UUID | None = None,
+    run_id: UUID | None = None,
+    button_seconds: float = BUTTON_SECONDS,
+    only_revise: bool = False,
+) -> None:
+    """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens."""
+    card = _with_tokens(card, conversation, button_seconds, effects)
+    mark = short_id(correlation_id)
+    footer = f"{card.footer} · {mark}" if card.footer else mark
+    row: Row = {
+        "id": new_id(),
+        "key": key,
+        "transport": conversation.partition(":")[0],
+        "conversation": conversation,
+        "kind": kind.value,
+        "card": card.model_copy(update={"footer": footer}).model_dump(mode="json"),
+        "reply_to": reply_to,
+        "private_to": private_to,
+        "reply_context": dict(reply_context) if reply_context else None,
+        "message_id": message_id,
+        "run_id": run_id,
+        "keep": KEEP_PROGRESS_SECONDS if kind is OutboundKind.PROGRESS else KEEP_SECONDS,
+        "correlation_id": correlation_id,
+        "trace": trace,
+        "only_revise": only_revise,
+    }
+    effects.outbox.append(row)
+
+
+def _with_tokens(card: Card, conversation: str, seconds: float, effects: Effects) -> Card:
+    if not any(isinstance(block, Buttons) for block in card.blocks):
+        return card
+
+    def tokenised(button: Button) -> Button:
+        if button.command is None:
+            return button
+        token = secrets.token_urlsafe(16)[:21]
+        effects.buttons.append(
+            {"token": token, "value": {"command": button.command}, "conversation": conversation, "keep": seconds}
+        )
+        return button.model_copy(update={"token": token, "command": None})
+
+    blocks = tuple(
+        block.model_copy(update={"buttons": tuple(tokenised(button) for button in block.buttons)})
+        if isinstance(block, Buttons)
+        else block
+        for block in card.blocks
+    )
+    return card.model_copy(update={"blocks": blocks})
+
+
+def outbound_of(row: StoredOutbound) -> Outbound:
+    """The outbound of a stored row."""
+    edits = None
+    if row.receipt is not None and row.revision > 0:
+        edits = Receipt(row.receipt["ref"], datetime.fromisoformat(row.receipt["sent_at"]), row.receipt["detail"])
+    return Outbound(
+        id=row.id,
+        key=row.key,
+        conversation=ConversationId.parse(row.conversation),
+        kind=OutboundKind(row.kind),
+        card=Card.model_validate(row.card),
+        correlation_id=row.correlation_id,
+        revision=row.revision,
+        reply_to=row.reply_to,
+        private_to=row.private_to,
+        edits=edits,
+        may_be_repeat=row.was_unknown,
+        reply_context=row.reply_context or {},
+        message_id=row.message_id,
+        trace=row.trace,
+    )
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as it is stored."""
+    return {"ref": receipt.ref, "sent_at": receipt.sent_at.isoformat(), "detail": dict(receipt.detail)}
+
+
+class Deliverer:
+    """Delivers the conversations of one transport."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        rows: OutboxRows,
+        leases: ConversationLeases,
+        keeper: LeaseKeeper[Held],
+        clock: Clock,
+        metrics: Metrics,
+        sent: Callable[[Outbound], Awaitable[None]] | None = None,
+    ) -> None:
+        self._transport = transport
+        self._rows, self._leases, self._keeper = rows, leases, keeper
+        self._clock, self._metrics, self._sent = clock, metrics, sent
+
+    async def deliver(self, conversation: str) -> None:
+        """Send what is due in this conversation, in order, while nobody else does."""
+        began = self._clock.monotonic()
+        held = await self._leases.claim(conversation)
+        if held is None:
+            return
+        with self._keeper.keep(held, began) as grip:
+            while held is not None:
+                row = await self._rows.next(conversation, held.attempt)
+                if row is None:
+                    held = await self._leases.let_go(held)
+                elif not await self._rows.end(await self._ended(row, held, grip)):
+                    logger.warning("delivery_lost", conversation=conversation, key=row.key)
+                    return
+
+    async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
+        outbound = outbound_of(row)
+        with span("reply", row.trace, platform=row.conversation.partition(":")[0], kind=row.kind):
+            try:
+                state, receipt, error, delay = await self._send(row, outbound, grip)
+            except RateLimited as limit:
+                state, receipt, error, delay = "due", None, str(limit), limit.after_seconds
+            except NotSent as failure:
+                state, receipt, error, delay = "due", None, str(failure), _backoff(row.tries)
+            except Refused as refusal:
+                state, receipt, error, delay = "refused", None, str(refusal), 0.0
+            except (Unknown, TimeoutError) as failure:
+                state, receipt, error, delay = "unknown", None, str(failure) or "no answer", _backoff(row.tries)
+            except LostLease:
+                raise
+            except Exception as failure:  # a transport's own fault: what was sent is not known
+                logger.exception("send_failed", key=row.key, correlation_id=str(row.correlation_id))
+                state, receipt, error, delay = "unknown", None, repr(failure), _backoff(row.tries)
+        if state in ("due", "unknown") and row.tries >= MAX_TRIES:
+            state, error = "refused", f"given up after {row.tries} tries: {error}"
+        self._metrics.outbox_ended(held.queue, state)
+        log = logger.warning if state in ("refused", "expired") and row.kind != "progress" else logger.debug
+        log("outbound_ended", key=row.key, state=state, error=error, correlation_id=str(row.correlation_id))
+        if state == "sent" and self._sent is not None and not outbound.revision:
+            await self._sent(outbound)
+        fallback = _fallback(row, error) if state == "refused" else None
+        return Ended(row.id, row.conversation, held.attempt, row.revision, state, receipt, error, delay, fallback)
+
+    async def _send(
+        self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held]
+    ) -> tuple[str, dict[str, Any] | None, str | None, float]:
+        if row.expires_at <= self._clock.now():
+            return "expired", None, "older than its deadline", 0.0
+        caps = self._transport.caps
+        if not caps.edit and (outbound.kind is OutboundKind.PROGRESS or outbound.edits is not None):
+            return "sent", row.receipt, None, 0.0  # this platform can't edit: what came first stands
+        if row.was_unknown and isinstance(self._transport, LooksUpReceipts):
+            found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
+            if found is not None:
+                return "sent", receipt_json(found), None, 0.0
+            outbound = outbound_of(row._replace(was_unknown=False))
+        grip.check()
+        receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
+        return "sent", receipt_json(receipt), None, 0.0
+
+
+def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:
+    """What is said, once and in plain text, instead of a reply that the platform will not take."""
+    if row.kind in ("progress", "notice") or row.revision > 0:
+        return None
+    title = str(row.card.get("title") or "the reply")
+    text = f"“{title}” could not be shown here ({error}). Its id is {short_id(row.correlation_id)}."
+    return Card.of("", text, private=bool(row.card.get("private"))).model_dump(mode="json")
+
+
+def _backoff(tries: int) -> float:
+    """Seconds until the next try: doubling from half a second to a minute, with jitter."""
+    return float(min(60.0, 0.5 * 2.0 ** min(tries, 8)) * random.uniform(0.7, 1.3))
+
+

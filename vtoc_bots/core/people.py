@@ -1,0 +1,78 @@
+"""Who is there: operators behind platform accounts, and the stations they work at, remembered for two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable
+from fnmatch import fnmatchcase
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from vtoc_bots.core.access import Operator, Station
+from vtoc_bots.core.errors import NotFound
+from vtoc_bots.core.messages import Message
+from vtoc_bots.core.ports import Clock
+from vtoc_bots.core.store.operators import Operators
+from vtoc_bots.core.store.stations import Stations
+
+REMEMBERED_SECONDS: Final = 2.0
+MOST_REMEMBERED: Final = 10_000
+T = TypeVar("T")
+
+
+class People:
+    """Looks up operators and stations.
+
+    What was found is believed for two seconds, so a right that is taken away is gone everywhere within that time;
+    approvals never rely on it.
+    """
+
+    def __init__(
+        self, operators: Operators, stations: Stations, clock: Clock, channels: dict[str, str], default_station: str
+    ) -> None:
+        self._operators, self._stations, self._clock = operators, stations, clock
+        self._channels, self._default_station = channels, default_station
+        self._known: dict[Hashable, tuple[float, Any]] = {}
+
+    async def sender(self, message: Message) -> Operator | None:
+        """The operator behind a message's account, None for an unknown or inactive one."""
+        key = (message.transport, message.sender.workspace, message.sender.user_id)
+        return await self._remembered(key, lambda: self._operators.by_identity(*key))
+
+    async def operator(self, operator_id: UUID) -> Operator | None:
+        """The operator of an id, None when there is none any more."""
+        return await self._remembered(operator_id, lambda: self._operators.get(operator_id))
+
+    async def station(self, slug: str) -> Station:
+        """The station. Raises NotFound."""
+        found = await self._remembered(("station", slug), lambda: self._stations.get(slug))
+        if found is None:
+            raise NotFound(f"there is no station {slug}; config/stations.yml lists them")
+        return found
+
+    async def station_of(self, message: Message, operator: Operator | None) -> Station:
+        """A message's station: its channel's, else the operator's own default, else this process's."""
+        conversation = str(message.conversation)
+        slug = next((slug for glob, slug in self._channels.items() if fnmatchcase(conversation, glob)), None)
+        if slug is None and operator is not None:
+            slug = operator.default_station
+        return await self.station(slug or self._default_station)
+
+    async def stations(self) -> list[Station]:
+        """All stations, by slug."""
+        return await self._remembered("stations", self._stations.all)
+
+    def forget(self) -> None:
+        """Believe nothing; after a change made here."""
+        self._known.clear()
+
+    async def _remembered(self, key: Hashable, look: Callable[[], Awaitable[T]]) -> T:
+        now = self._clock.monotonic()
+        known = self._known.get(key)
+        if known is not None and now - known[0] < REMEMBERED_SECONDS:
+            value: T = known[1]
+            return value
+        found = await look()
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[key] = (now, found)
+        return found

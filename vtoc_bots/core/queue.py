@@ -1,0 +1,242 @@
+"""Jobs: hints that a row wants attention. The only module that knows PgQueuer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import asyncpg
+import structlog
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.models import Job
+from pgqueuer.domain.settings import DBSettings, Durability
+from pgqueuer.domain.types import Channel
+
+from vtoc_bots.core.ports import Clock
+
+logger = structlog.get_logger(__name__)
+
+HANDLE: Final = "handle"
+ADVANCE: Final = "advance"
+DELIVER: Final = "deliver"
+
+# Replies before new work, new work before long work: with equal ones a backlog of runs delayed replies by half a minute.
+PRIORITY: Final = {DELIVER: 30, HANDLE: 20, ADVANCE: 10}
+
+
+class Hint(NamedTuple):
+    """A row that wants attention: ``handle`` a conversation, ``advance`` a run, ``deliver.<queue>`` a conversation."""
+
+    entrypoint: str
+    payload: str
+
+    @property
+    def priority(self) -> int:
+        """Its place among the others; the greater goes first."""
+        return PRIORITY[self.entrypoint.partition(".")[0]]
+
+
+def hint_insert(source: str) -> str:
+    """SQL that queues the hints of `source`, a query yielding (priority int, entrypoint text, payload text).
+
+    Meant as a WITH query of the statement that writes the rows hinted at.
+    """
+    return (
+        "INSERT INTO vtoc_engine.pgqueuer (priority, entrypoint, payload, status)"
+        f" SELECT h.priority, h.entrypoint, convert_to(h.payload, 'UTF8'), 'queued' FROM ({source}) AS h(priority, entrypoint, payload)"
+    )
+
+
+SWEEP_HINTS: Final = """
+INSERT INTO vtoc_engine.pgqueuer (priority, entrypoint, payload, dedupe_key, status)
+SELECT h.priority, h.entrypoint, convert_to(h.payload, 'UTF8'), 'sweep:' || h.entrypoint || ':' || h.payload, 'queued'
+FROM unnest($1::int[], $2::text[], $3::text[]) AS h(priority, entrypoint, payload)
+ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS NOT NULL DO NOTHING
+"""
+"""Hints from the sweeper: at most one waiting for each row, however often it sweeps."""
+
+PRUNE_LOG: Final = "DELETE FROM vtoc_engine.pgqueuer_log WHERE created < now() - interval '1 hour'"
+
+
+def database_settings() -> DBSettings:
+    """PgQueuer's names, each given: it would read bare environment variables (CHANNEL, FUNCTION …) otherwise."""
+    return DBSettings(
+        prefix="",
+        db_schema="vtoc_engine",
+        channel=Channel("ch_pgqueuer"),
+        function="fn_pgqueuer_changed",
+        statistics_table="pgqueuer_statistics",
+        queue_status_type="pgqueuer_status",
+        queue_table="pgqueuer",
+        queue_table_log="pgqueuer_log",
+        trigger="tg_pgqueuer_changed",
+        schedules_table="pgqueuer_schedules",
+        durability=Durability.volatile,
+        widen_id=False,
+    )
+
+
+def install_sql() -> str:
+    """The statements that create PgQueuer's tables, in the engine's schema.
+
+    Unlogged: a hint may be lost at any moment, the sweeper hints again.
+    """
+    return QueryBuilderEnvironment(database_settings()).build_install_query(create_schema=False)
+
+
+Work = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One queue manager: its entrypoints with their work, and how many jobs it runs at once."""
+
+    name: str
+    work: Mapping[str, Work]
+    concurrency: int
+    batch: int = 32
+
+
+class Worker:
+    """Runs the lanes of one process until stopped, through restarts of Postgres."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection]],
+        lanes: list[Lane],
+        clock: Clock,
+        heartbeat_seconds: float = 30.0,
+    ) -> None:
+        self._connect = connect
+        self._lanes = lanes
+        self._clock = clock
+        self._heartbeat = timedelta(seconds=heartbeat_seconds)
+        self._managers: dict[str, QueueManager] = {}
+        self._stopping = False
+        self.connected: dict[str, bool] = {lane.name: False for lane in lanes}
+        # PgQueuer reports every lost connection with a traceback; the supervisor below says it once, in our words.
+        logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
+
+    async def run(self) -> None:
+        """Work until `stop`; returns when the jobs in hand are done."""
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._supervise(lane), name=f"queue:{lane.name}")
+
+    def stop(self) -> None:
+        """Take no more jobs; `run` returns when those in hand are done."""
+        self._stopping = True
+        for manager in self._managers.values():
+            manager.shutdown.set()
+
+    async def _supervise(self, lane: Lane) -> None:
+        failures = 0
+        while not self._stopping:
+            started = self._clock.monotonic()
+            try:
+                await self._run_lane(lane)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # PgQueuer ends with an exception group when its connection is lost
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise
+                logger.warning("queue_connection_lost", lane=lane.name, error=_first_error(error))
+            finally:
+                self.connected[lane.name] = False
+            if self._stopping:
+                return
+            failures = 0 if self._clock.monotonic() - started > 30 else failures + 1
+            await self._clock.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
+
+    async def _run_lane(self, lane: Lane) -> None:
+        connection = await self._connect()
+        try:
+            settings = database_settings()
+            queries = Queries(
+                AsyncpgDriver(connection),
+                qbe=QueryBuilderEnvironment(settings),
+                qbq=QueryQueueBuilder(settings),
+                qbs=QuerySchedulerBuilder(settings),
+            )
+            manager = QueueManager(queries, channel=settings.channel)
+            manager.min_dequeue_poll_interval = timedelta(milliseconds=10)
+            for entrypoint, work in lane.work.items():
+                manager.entrypoint(entrypoint)(_job_of(work))
+            self._managers[lane.name] = manager
+            if self._stopping:
+                return
+            ended = connection_ended(connection)
+            task = asyncio.ensure_future(
+                manager.run(
+                    dequeue_timeout=timedelta(seconds=2),
+                    batch_size=min(lane.batch, max(1, lane.concurrency // 2)),
+                    max_concurrent_tasks=lane.concurrency,
+                    heartbeat_timeout=self._heartbeat,
+                    shutdown_on_listener_failure=True,
+                    log_aggregation_interval=timedelta(0),
+                )
+            )
+            self.connected[lane.name] = True
+            await _until_either(task, ended)
+        finally:
+            self._managers.pop(lane.name, None)
+            await _close(connection)
+
+
+def connection_ended(connection: asyncpg.Connection) -> asyncio.Event:
+    """An event that is set when the connection is gone, however it went."""
+    ended = asyncio.Event()
+    connection.add_termination_listener(lambda _: ended.set())
+    if connection.is_closed():
+        ended.set()
+    return ended
+
+
+async def _until_either(task: asyncio.Future[None], ended: asyncio.Event) -> None:
+    """Wait for the task; cancel it when its connection ended, since it would wait for notices that never come."""
+    watch = asyncio.ensure_future(ended.wait())
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+        await task
+    except asyncio.CancelledError:
+        if not ended.is_set():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+        raise ConnectionError("the connection to Postgres ended") from None
+    finally:
+        watch.cancel()
+
+
+def _job_of(work: Work) -> Callable[[Job], Awaitable[None]]:
+    async def run(job: Job) -> None:
+        payload = (job.payload or b"").decode()
+        try:
+            await work(payload)
+        except Exception:
+            # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.
+            logger.exception("job_failed", entrypoint=job.entrypoint, payload=payload)
+
+    return run
+
+
+async def _close(connection: asyncpg.Connection) -> None:
+    try:
+        await asyncio.wait_for(connection.close(), 2)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def _first_error(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,132 @@
+"""What one transaction of the engine writes besides its own row: outbounds, runs, approvals, buttons, audit, hints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from vtoc_bots.core.queue import Hint, hint_insert
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Effects:
+    """Rows to be inserted with the change of one message or run; columns by name."""
+
+    outbox: list[Row] = field(default_factory=list)
+    runs: list[Row] = field(default_factory=list)
+    approvals: list[Row] = field(default_factory=list)
+    buttons: list[Row] = field(default_factory=list)
+    audit: list[Row] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.outbox or self.runs or self.approvals or self.buttons or self.audit or self.hints)
+
+
+_KINDS: Final = ("outbox", "runs", "approvals", "buttons", "audit")
+
+
+def effect_arguments(owned: Iterable[tuple[UUID, Effects]]) -> list[Any]:
+    """The six arguments of `effects_sql`: a list of rows a table, each with its owner, and the hints."""
+    rows: dict[str, list[Row]] = {kind: [] for kind in _KINDS}
+    revised: dict[str, Row] = {}
+    hints: list[Row] = []
+    for owner, effects in owned:
+        for kind in _KINDS:
+            for row in getattr(effects, kind):
+                owned_row = {**row, "owner": owner}
+                if kind == "outbox" and row["kind"] in ("progress", "approval"):
+                    # One statement can't revise a row twice: the last of a group is the truth.
+                    revised[row["key"]] = owned_row
+                else:
+                    rows[kind].append(owned_row)
+        hints.extend(
+            {"owner": owner, "priority": h.priority, "entrypoint": h.entrypoint, "payload": h.payload}
+            for h in effects.hints
+        )
+    rows["outbox"].extend(revised.values())
+    return [*(rows[kind] for kind in _KINDS), hints]
+
+
+def effects_sql(first: int) -> str:
+    """WITH queries that insert the effects whose owner is in the query `head(id)`.
+
+    `first` is the number of the first of the six jsonb parameters that `effect_arguments` gives. A progress or approval
+    outbound that exists is revised; anything else that exists is left alone, so doing it again does nothing.
+    """
+    outbox, runs, approvals, buttons, audit, hints = (f"${first + n}" for n in range(6))
+    queue_hints = hint_insert(
+        f"""SELECT 30, 'deliver.' || c.queue, c.id
+            FROM (SELECT DISTINCT conversation FROM new_outbox WHERE due_at <= now()) o
+            JOIN vtoc_engine.conversations c ON c.id = o.conversation
+            UNION ALL SELECT 10, 'advance', id::text FROM new_runs
+            UNION ALL SELECT r.priority, r.entrypoint, r.payload
+            FROM jsonb_to_recordset({hints}::jsonb) AS r(owner uuid, priority int, entrypoint text, payload text)
+            JOIN head ON head.id = r.owner"""
+    )
+    return f"""
+new_outbox AS (
+    INSERT INTO vtoc_engine.outbox AS old (id, key, transport, conversation, kind, card, reply_to, private_to,
+        reply_context, message_id, run_id, due_at, expires_at, correlation_id, trace)
+    SELECT r.id, r.key, r.transport, r.conversation, r.kind, r.card, r.reply_to, r.private_to, r.reply_context,
+        r.message_id, r.run_id, now() + make_interval(secs => coalesce(r.delay, 0)),
+        now() + make_interval(secs => r.keep), r.correlation_id, r.trace
+    FROM jsonb_to_recordset({outbox}::jsonb) AS r(owner uuid, id uuid, key text, transport text, conversation text,
+        kind text, card jsonb, reply_to text, private_to text, reply_context jsonb, message_id uuid, run_id uuid,
+        delay double precision, keep double precision, correlation_id uuid, trace text, only_revise boolean)
+    JOIN head ON head.id = r.owner
+    WHERE r.only_revise IS NOT TRUE
+        OR EXISTS (SELECT 1 FROM vtoc_engine.outbox sent WHERE sent.key = r.key AND sent.receipt IS NOT NULL)
+    ON CONFLICT (key) DO UPDATE SET
+        card = excluded.card,
+        revision = old.revision + 1,
+        expires_at = excluded.expires_at,
+        state = CASE WHEN old.state = 'sent' THEN 'due' ELSE old.state END,
+        due_at = CASE
+            WHEN old.state <> 'sent' THEN old.due_at
+            WHEN old.kind = 'progress' THEN greatest(now(), old.sent_at + interval '1 second')
+            ELSE now() END
+    WHERE old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent')
+    RETURNING conversation, due_at
+), new_runs AS (
+    INSERT INTO vtoc_engine.runs (id, key, playbook, title, role, station, source, digest, inputs, conversation,
+        operator_id, private, must_approve, correlation_id, trace)
+    SELECT r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
+        r.operator_id, coalesce(r.private, false), coalesce(r.must_approve, false), r.correlation_id, r.trace
+    FROM jsonb_to_recordset({runs}::jsonb) AS r(owner uuid, id uuid, key text, playbook text, title text, role text,
+        station text, source text, digest text, inputs jsonb, conversation text, operator_id uuid, private boolean,
+        must_approve boolean, correlation_id uuid, trace text)
+    JOIN head ON head.id = r.owner
+    ON CONFLICT (key) DO NOTHING
+    RETURNING id
+), new_approvals AS (
+    INSERT INTO vtoc_engine.approvals (id, run_id, step, station, title, detail, digest, quorum, level,
+        exclude_requester, requester, on_expiry, expires_at, correlation_id, trace)
+    SELECT r.id, r.run_id, r.step, r.station, r.title, r.detail, r.digest, r.quorum, r.level, r.exclude_requester,
+        r.requester, r.on_expiry, r.expires_at, r.correlation_id, r.trace
+    FROM jsonb_to_recordset({approvals}::jsonb) AS r(owner uuid, id uuid, run_id uuid, step text, station text,
+        title text, detail jsonb, digest text, quorum int, level text, exclude_requester boolean, requester uuid,
+        on_expiry text, expires_at timestamptz, correlation_id uuid, trace text)
+    JOIN head ON head.id = r.owner
+    ON CONFLICT (run_id, step) DO NOTHING
+), new_buttons AS (
+    INSERT INTO vtoc_engine.buttons (token, value, conversation, expires_at)
+    SELECT r.token, r.value, r.conversation, now() + make_interval(secs => r.keep)
+    FROM jsonb_to_recordset({buttons}::jsonb) AS r(owner uuid, token text, value jsonb, conversation text,
+        keep double precision)
+    JOIN head ON head.id = r.owner
+    ON CONFLICT (token) DO NOTHING
+), new_audit AS (
+    INSERT INTO vtoc_engine.audit (id, at, actor, event, subject, station, detail, detail_digest, correlation_id)
+    SELECT r.id, r.at, r.actor, r.event, r.subject, r.station, r.detail, r.detail_digest, r.correlation_id
+    FROM jsonb_to_recordset({audit}::jsonb) AS r(owner uuid, id uuid, at timestamptz, actor text, event text,
+        subject text, station text, detail jsonb, detail_digest text, correlation_id uuid)
+    JOIN head ON head.id = r.owner
+    ON CONFLICT (id) DO NOTHING
+), new_hints AS (
+    {queue_hints}
+)"""

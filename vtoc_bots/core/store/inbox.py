@@ -1,0 +1,147 @@
+"""The inbox's rows: stored once, handled in order, finished with everything their handling writes."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from vtoc_bots.core.queue import hint_insert
+from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.groups import GroupCommit
+from vtoc_bots.core.store.pool import Connection, Store
+
+
+class NewMessage(NamedTuple):
+    """A message to be stored. `body` is its JSON object, `queue` the job queue of its conversation's replies."""
+
+    id: UUID
+    transport: str
+    account: str
+    event_id: str
+    conversation: str
+    queue: str
+    body: Any
+    correlation_id: UUID
+    trace: str | None
+
+
+class StoredMessage(NamedTuple):
+    """A message to be handled, and how often that was begun."""
+
+    id: UUID
+    conversation: str
+    body: Any
+    attempt: int
+    correlation_id: UUID
+    trace: str | None
+
+
+class Finished(NamedTuple):
+    """A handled message with everything that its handling writes. `attempt` is the conversation's."""
+
+    id: UUID
+    conversation: str
+    attempt: int
+    state: str
+    error: str | None
+    effects: Effects
+
+
+_ACCEPT: Final = f"""
+WITH items AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[],
+        $8::uuid[], $9::text[]) WITH ORDINALITY
+        AS i(id, transport, account, event_id, conversation, queue, body, correlation_id, trace, ord)
+), known AS (
+    INSERT INTO vtoc_engine.conversations (id, transport, queue)
+    SELECT DISTINCT ON (i.conversation) i.conversation, i.transport, i.queue FROM items i ORDER BY i.conversation
+    ON CONFLICT (id) DO NOTHING
+), stored AS (
+    INSERT INTO vtoc_engine.inbox (id, transport, account, event_id, conversation, body, correlation_id, trace)
+    SELECT i.id, i.transport, i.account, i.event_id, i.conversation, i.body, i.correlation_id, i.trace
+    FROM items i ORDER BY i.ord
+    ON CONFLICT (transport, account, event_id) DO NOTHING
+    RETURNING id, conversation
+), hinted AS (
+    {hint_insert("SELECT DISTINCT 20, 'handle', conversation FROM stored")}
+)
+SELECT id FROM stored
+"""
+
+_NEXT: Final = """
+UPDATE vtoc_engine.inbox i SET attempt = i.attempt + 1
+FROM unnest($1::text[], $2::int[]) AS w(conversation, attempt)
+JOIN vtoc_engine.conversations c ON c.id = w.conversation AND c.handle_attempt = w.attempt,
+LATERAL (
+    SELECT n.id, n.due_at FROM vtoc_engine.inbox n
+    WHERE n.conversation = w.conversation AND n.state = 'new' ORDER BY n.seq LIMIT 1
+) first
+WHERE i.id = first.id AND first.due_at <= now() AND i.state = 'new'
+RETURNING i.id, i.conversation, i.body, i.attempt, i.correlation_id, i.trace
+"""
+
+_FINISH: Final = f"""
+WITH want AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::text[])
+        AS w(id, conversation, attempt, state, error)
+), held AS (
+    SELECT c.id FROM vtoc_engine.conversations c JOIN want w ON w.conversation = c.id AND w.attempt = c.handle_attempt
+    ORDER BY c.id FOR SHARE OF c
+), head AS (
+    UPDATE vtoc_engine.inbox i SET state = w.state, error = w.error, done_at = now()
+    FROM want w JOIN held ON held.id = w.conversation
+    WHERE i.id = w.id AND i.state = 'new'
+    RETURNING i.id
+), {effects_sql(6)}
+SELECT id FROM head
+"""
+
+_POSTPONE: Final = """
+UPDATE vtoc_engine.inbox i SET due_at = now() + make_interval(secs => $4), error = $5
+FROM vtoc_engine.conversations c
+WHERE i.id = $1 AND c.id = $2 AND c.handle_attempt = $3 AND i.state = 'new'
+"""
+
+
+class InboxRows:
+    """Statements on the inbox; concurrent calls share them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._accepts = GroupCommit(store, self._flush_accepts, name="accept", idempotent=True)
+        self._nexts = GroupCommit(store, self._flush_nexts, name="next_message")
+        self._finishes = GroupCommit(store, self._flush_finishes, name="finish_message")
+
+    async def accept(self, message: NewMessage) -> bool:
+        """Store it and hint at it; False when its event was stored before."""
+        return await self._accepts.add(message)
+
+    async def next(self, conversation: str, attempt: int) -> StoredMessage | None:
+        """The held conversation's first undone message if it is due, counted as begun."""
+        return await self._nexts.add((conversation, attempt))
+
+    async def finish(self, finished: Finished) -> bool:
+        """Write its end and effects; False when the conversation was lost to another worker, or it was done before."""
+        return await self._finishes.add(finished)
+
+    async def postpone(self, message: StoredMessage, attempt: int, seconds: float, error: str) -> None:
+        """Try again in so many seconds; the conversation's later messages wait for it."""
+        await self._store.execute(_POSTPONE, message.id, message.conversation, attempt, seconds, error)
+
+    async def _flush_accepts(self, connection: Connection, messages: list[NewMessage]) -> list[bool]:
+        rows = await connection.fetch(_ACCEPT, *(list(column) for column in zip(*messages, strict=True)))
+        stored = {row["id"] for row in rows}
+        return [message.id in stored for message in messages]
+
+    async def _flush_nexts(self, connection: Connection, held: list[tuple[str, int]]) -> list[StoredMessage | None]:
+        rows = await connection.fetch(_NEXT, [h[0] for h in held], [h[1] for h in held])
+        found = {row["conversation"]: StoredMessage(*row.values()) for row in rows}
+        return [found.get(conversation) for conversation, _ in held]
+
+    async def _flush_finishes(self, connection: Connection, finished: list[Finished]) -> list[bool]:
+        columns = [list(column) for column in zip(*(f[:5] for f in finished), strict=True)]
+        rows = await connection.fetch(
+            _FINISH, *columns, *effect_arguments((f.id, f.effects) for f in finished)
+        )
+        done = {row["id"] for row in rows}
+        return [f.id in done for f in finished]

@@ -1,0 +1,122 @@
+"""What people ask about runs: lists, one run, its story; and cancelling."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from vtoc_bots.core.queue import hint_insert
+from vtoc_bots.core.store.pool import Row, Store
+
+_COLUMNS: Final = """r.id, r.playbook, r.title, r.station, r.state, r.waiting_for, r.cancel_by, r.inputs, r.error,
+    r.operator_id, r.private, r.created_at, r.started_at, r.finished_at, r.due_at, r.attempt, r.correlation_id"""
+
+_RECENT: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.runs r
+    WHERE r.station = $1 ORDER BY r.created_at DESC LIMIT $2"""
+# A short id is the last 40 bits of the UUID: its last ten hexadecimal digits.
+_SHORT: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.runs r
+    WHERE r.station = $1 AND right(r.id::text, 10) = $2 ORDER BY r.created_at DESC LIMIT 1"""
+_CANCEL: Final = f"""
+WITH stopped AS (
+    UPDATE vtoc_engine.runs SET cancel_by = coalesce(cancel_by, $2), wake_seq = wake_seq + 1, due_at = now()
+    WHERE id = $1 AND state IN ('ready', 'waiting') RETURNING id
+), hinted AS ({hint_insert("SELECT 10, 'advance', id::text FROM stopped")})
+SELECT id FROM stopped
+"""
+_STEPS: Final = """SELECT step, index, state, tries, error, due_at, started_at, finished_at
+    FROM vtoc_engine.steps WHERE run_id = $1 ORDER BY index"""
+_STORY: Final = """
+SELECT at, actor, event, subject, detail FROM vtoc_engine.audit
+WHERE correlation_id IN (
+    SELECT id FROM vtoc_engine.inbox WHERE right(id::text, 10) = $1
+    UNION SELECT correlation_id FROM vtoc_engine.runs WHERE right(id::text, 10) = $1
+    UNION SELECT correlation_id FROM vtoc_engine.approvals WHERE right(id::text, 10) = $1
+) AND (station = $2 OR $3) ORDER BY at, id LIMIT 50
+"""
+_COUNTS: Final = """
+SELECT (SELECT count(*) FROM vtoc_engine.runs WHERE station = $1 AND state IN ('ready', 'waiting')) AS active_runs,
+    (SELECT count(*) FROM vtoc_engine.approvals WHERE station = $1 AND state IN ('open', 'held')) AS open_approvals,
+    (SELECT count(*) FROM vtoc_engine.inbox WHERE state = 'new') AS waiting_messages,
+    (SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown') AND kind <> 'progress') AS unsent
+"""
+_WAITING_FOR_MESSAGE: Final = """
+SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
+WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%'
+ORDER BY r.created_at, s.index LIMIT 1
+"""
+_ANSWER: Final = f"""
+WITH answered AS (
+    UPDATE vtoc_engine.steps SET state = 'done', output = $3, finished_at = now()
+    WHERE run_id = $1 AND step = $2 AND state = 'waiting' RETURNING run_id
+), woken AS (
+    UPDATE vtoc_engine.runs SET wake_seq = wake_seq + 1, due_at = now()
+    WHERE id IN (SELECT run_id FROM answered) AND state IN ('ready', 'waiting') RETURNING id
+), hinted AS ({hint_insert("SELECT 10, 'advance', id::text FROM woken")})
+SELECT id FROM woken
+"""
+
+
+class RunView(NamedTuple):
+    """A run as people see it."""
+
+    id: UUID
+    playbook: str
+    title: str
+    station: str
+    state: str
+    waiting_for: str | None
+    cancel_by: str | None
+    inputs: Any
+    error: str | None
+    operator_id: UUID | None
+    private: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    due_at: datetime | None
+    attempt: int
+    correlation_id: UUID
+
+
+class RunViews:
+    """Questions about runs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def recent(self, station: str, limit: int) -> list[RunView]:
+        """The station's newest runs, newest first."""
+        return [RunView(*row.values()) for row in await self._store.fetch(_RECENT, station, limit)]
+
+    async def by_short_id(self, station: str, bits: int) -> RunView | None:
+        """The station's run whose id ends in these 40 bits."""
+        row = await self._store.fetchrow(_SHORT, station, f"{bits:010x}")
+        return RunView(*row.values()) if row else None
+
+    async def steps(self, run_id: UUID) -> list[Row]:
+        """Its checkpoints."""
+        return await self._store.fetch(_STEPS, run_id)
+
+    async def cancel(self, run_id: UUID, by: str) -> bool:
+        """Cancel it; False when it had ended."""
+        return await self._store.fetchrow(_CANCEL, run_id, by, idempotent=True) is not None
+
+    async def story(self, bits: int, station: str, everywhere: bool) -> list[Row]:
+        """What the audit holds under the id of a message, run or approval, oldest first."""
+        return await self._store.fetch(_STORY, f"{bits:010x}", station, everywhere)
+
+    async def counts(self, station: str) -> Row:
+        """active_runs, open_approvals, waiting_messages, unsent."""
+        row = await self._store.fetchrow(_COUNTS, station)
+        assert row is not None
+        return row
+
+    async def waiting_for_message(self, conversation: str) -> tuple[UUID, str] | None:
+        """The run and step that wait for a message in this conversation, the oldest first."""
+        row = await self._store.fetchrow(_WAITING_FOR_MESSAGE, conversation)
+        return (row["id"], row["step"]) if row else None
+
+    async def answer(self, run_id: UUID, step: str, output: Any) -> bool:
+        """End that step with what was said and wake its run; False when it waits no more."""
+        return await self._store.fetchrow(_ANSWER, run_id, step, output, idempotent=True) is not None

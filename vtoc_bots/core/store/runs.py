@@ -1,0 +1,228 @@
+"""The rows of runs and their steps: claimed by lease, checkpointed and moved under the claim's attempt as fence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.groups import GroupCommit
+from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.store.pool import Connection, Store
+
+
+class ClaimedRun(NamedTuple):
+    """A run that this worker holds. `attempt` fences every write; `failures` counts claims without progress since."""
+
+    id: UUID
+    key: str
+    playbook: str
+    title: str
+    role: str | None
+    station: str
+    source: str
+    digest: str
+    inputs: Any
+    conversation: str | None
+    operator_id: UUID | None
+    private: bool
+    must_approve: bool
+    state: str
+    cancel_by: str | None
+    attempt: int
+    wake_seq: int
+    failures: int
+    correlation_id: UUID
+    trace: str | None
+    created_at: datetime
+    started_at: datetime
+
+
+class StepRow(NamedTuple):
+    """A step's checkpoint. `state`: done, skipped, failed, retrying or waiting."""
+
+    step: str
+    index: int
+    state: str
+    tries: int
+    output: Any
+    error: str | None
+    due_at: datetime | None
+    started_at: datetime | None
+
+
+class Checkpoint(NamedTuple):
+    """A step's row under a run's attempt."""
+
+    run_id: UUID
+    attempt: int
+    row: StepRow
+
+
+class Stored(NamedTuple):
+    """A checkpoint was stored; by whom the run has been cancelled meanwhile."""
+
+    cancel_by: str | None
+
+
+class Move(NamedTuple):
+    """A run's change of state with everything it writes.
+
+    `state` ready goes on, writing the effects alone; waiting parks it until `due_at` (None: until woken) unless it was
+    woken since `wake_seq` was read; any other state ends it.
+    """
+
+    run_id: UUID
+    attempt: int
+    wake_seq: int
+    state: str
+    waiting_for: str | None
+    due_at: datetime | None
+    result: Any
+    error: str | None
+    effects: Effects
+
+
+_CLAIM: Final = """
+WITH free AS (
+    SELECT r.id FROM vtoc_engine.runs r
+    WHERE r.id = ANY($1::uuid[]) AND (r.state = 'ready' OR (r.state = 'waiting' AND r.due_at <= now()))
+        AND coalesce(r.lease_until < now(), true)
+    ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE vtoc_engine.runs r SET attempt = r.attempt + 1, holder = $2, lease_until = now() + make_interval(secs => $3),
+    failures = r.failures + 1, started_at = coalesce(r.started_at, now())
+FROM free WHERE r.id = free.id
+RETURNING r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
+    r.operator_id, r.private, r.must_approve, r.state, r.cancel_by, r.attempt, r.wake_seq, r.failures, r.correlation_id, r.trace,
+    r.created_at, r.started_at
+"""
+
+_RENEW: Final = """
+UPDATE vtoc_engine.runs r SET lease_until = now() + make_interval(secs => $3)
+FROM unnest($1::uuid[], $2::int[]) AS w(id, attempt)
+WHERE r.id = w.id AND r.attempt = w.attempt AND r.lease_until IS NOT NULL
+RETURNING r.id, r.wake_seq, r.cancel_by
+"""
+
+_STEPS: Final = """
+SELECT run_id, step, index, state, tries, output, error, due_at, started_at
+FROM vtoc_engine.steps WHERE run_id = ANY($1::uuid[]) ORDER BY run_id, index
+"""
+
+_WAKE_SEQ: Final = "SELECT wake_seq, cancel_by FROM vtoc_engine.runs WHERE id = $1"
+
+# The run's row is locked and changed by each checkpoint, so no other worker can claim it in between.
+_CHECKPOINT: Final = """
+WITH want AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::int[], $7::jsonb[], $8::text[],
+        $9::timestamptz[], $10::timestamptz[])
+        AS w(run_id, attempt, step, index, state, tries, output, error, due_at, started_at)
+), locked AS (
+    SELECT r.id FROM vtoc_engine.runs r
+    WHERE (r.id, r.attempt) IN (SELECT run_id, attempt FROM want) AND r.state IN ('ready', 'waiting')
+    ORDER BY r.id FOR NO KEY UPDATE OF r
+), held AS (
+    UPDATE vtoc_engine.runs r SET failures = 0 FROM locked
+    WHERE r.id = locked.id AND (r.id, r.attempt) IN (SELECT run_id, attempt FROM want)
+    RETURNING r.id, r.cancel_by
+), stored AS (
+INSERT INTO vtoc_engine.steps AS old (run_id, step, index, state, attempt, tries, output, error, due_at, started_at)
+SELECT w.run_id, w.step, w.index, w.state, w.attempt, w.tries, w.output, w.error, w.due_at, w.started_at
+FROM want w JOIN held ON held.id = w.run_id
+ON CONFLICT (run_id, step) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, tries = excluded.tries,
+    output = excluded.output, error = excluded.error, due_at = excluded.due_at, started_at = excluded.started_at,
+    finished_at = now()
+WHERE old.state IN ('retrying', 'waiting')
+RETURNING run_id, step
+)
+SELECT stored.run_id, stored.step, held.cancel_by FROM stored JOIN held ON held.id = stored.run_id
+"""
+
+_MOVED: Final = """
+WITH want AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[],
+        $8::text[]) AS w(id, attempt, wake_seq, state, waiting_for, due_at, result, error)
+), head AS (
+    UPDATE vtoc_engine.runs r SET state = w.state, waiting_for = w.waiting_for, due_at = w.due_at, result = w.result,
+        error = w.error, failures = 0,
+        holder = CASE WHEN w.state = 'ready' THEN r.holder END,
+        lease_until = CASE WHEN w.state = 'ready' THEN r.lease_until END,
+        finished_at = CASE WHEN w.state NOT IN ('ready', 'waiting') THEN now() END
+    FROM want w
+    WHERE r.id = w.id AND r.attempt = w.attempt AND r.state IN ('ready', 'waiting')
+        AND (w.state <> 'waiting' OR r.wake_seq = w.wake_seq)
+    RETURNING r.id
+)"""
+_MOVE: Final = f"{_MOVED}, {effects_sql(9)} SELECT id FROM head"
+_MOVE_ALONE: Final = f"{_MOVED} SELECT id FROM head"
+
+
+class RunRows:
+    """Statements on runs and steps; concurrent calls share them."""
+
+    def __init__(self, store: Store, lease_seconds: float) -> None:
+        self._store = store
+        self._lease_seconds = lease_seconds
+        self.holder = new_id()
+        self._claims = GroupCommit(store, self._flush_claims, name="claim_run")
+        self._loads = GroupCommit(store, self._flush_loads, name="load_steps", idempotent=True)
+        self._checkpoints = GroupCommit(store, self._flush_checkpoints, name="checkpoint")
+        self._moves = GroupCommit(store, self._flush_moves, name="move_run")
+
+    async def claim(self, run_id: UUID) -> ClaimedRun | None:
+        """Hold the run; None when it is held, ended or not due."""
+        return await self._claims.add(run_id)
+
+    async def steps(self, run_id: UUID) -> list[StepRow]:
+        """Its checkpoints, in the order of their indices."""
+        return await self._loads.add(run_id)
+
+    async def checkpoint(self, checkpoint: Checkpoint) -> Stored | None:
+        """Store a step's row; None when the run was lost, or the step had ended before."""
+        return await self._checkpoints.add(checkpoint)
+
+    async def move(self, move: Move) -> bool:
+        """Park or end the run with its effects; False when it was lost, or woken since `wake_seq` was read."""
+        return await self._moves.add(move)
+
+    async def wake_seq(self, run_id: UUID) -> tuple[int, str | None]:
+        """How often the run was woken, and who cancelled it."""
+        row = await self._store.fetchrow(_WAKE_SEQ, run_id)
+        return (row["wake_seq"], row["cancel_by"]) if row else (0, None)
+
+    async def renew(self, held: Sequence[tuple[UUID, int]]) -> dict[UUID, str | None]:
+        """Extend these leases (run, attempt); returns the runs still held, each with who cancelled it."""
+        rows = await self._store.fetch(_RENEW, [h[0] for h in held], [h[1] for h in held], self._lease_seconds)
+        return {row["id"]: row["cancel_by"] for row in rows}
+
+    async def _flush_claims(self, connection: Connection, run_ids: list[UUID]) -> list[ClaimedRun | None]:
+        rows = await connection.fetch(_CLAIM, run_ids, self.holder, self._lease_seconds)
+        claimed = {row["id"]: ClaimedRun(*row.values()) for row in rows}
+        # Of several claims for one run the first has it.
+        return [claimed.pop(run_id, None) for run_id in run_ids]
+
+    async def _flush_loads(self, connection: Connection, run_ids: list[UUID]) -> list[list[StepRow]]:
+        loaded: dict[UUID, list[StepRow]] = {run_id: [] for run_id in run_ids}
+        for row in await connection.fetch(_STEPS, run_ids):
+            run_id, *rest = row.values()
+            loaded[run_id].append(StepRow(*rest))
+        return [loaded[run_id] for run_id in run_ids]
+
+    async def _flush_checkpoints(self, connection: Connection, checkpoints: list[Checkpoint]) -> list[Stored | None]:
+        columns = zip(*((c.run_id, c.attempt, *c.row) for c in checkpoints), strict=True)
+        rows = await connection.fetch(_CHECKPOINT, *(list(column) for column in columns))
+        stored = {(row["run_id"], row["step"]): Stored(row["cancel_by"]) for row in rows}
+        return [stored.get((c.run_id, c.row.step)) for c in checkpoints]
+
+    async def _flush_moves(self, connection: Connection, moves: list[Move]) -> list[bool]:
+        columns = [list(column) for column in zip(*(m[:8] for m in moves), strict=True)]
+        if any(m.effects for m in moves):
+            effects = effect_arguments((m.run_id, m.effects) for m in moves)
+            rows = await connection.fetch(_MOVE, *columns, *effects)
+        else:
+            rows = await connection.fetch(_MOVE_ALONE, *columns)
+        moved = {row["id"] for row in rows}
+        return [m.run_id in moved for m in moves]

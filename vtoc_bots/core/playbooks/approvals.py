@@ -22,7 +22,7 @@ from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.pool import Connection, Store
 from vtoc_bots.core.store.runs import ClaimedRun
 
-Verdict = Literal["approve", "deny"]
+Vote = Literal["approve", "deny"]
 BUTTON_SECONDS: Final = 30 * 24 * 3600.0
 
 _WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
@@ -57,6 +57,7 @@ class Approvals:
                     card=_open_card(approval_id, run.title, ask),
                     correlation_id=run.correlation_id,
                     trace=run.trace,
+                    message_id=run.message_id,
                     run_id=run.id,
                     button_seconds=BUTTON_SECONDS,
                 )
@@ -100,7 +101,7 @@ class Approvals:
         approval_id: UUID,
         operator: Operator,
         station: Station,
-        verdict: Verdict,
+        verdict: Vote,
         reason: str | None,
         correlation_id: UUID,
     ) -> Card:
@@ -139,7 +140,7 @@ class Approvals:
         record: ApprovalRecord,
         votes: list[VoteRecord],
         operator: Operator,
-        verdict: Verdict,
+        verdict: Vote,
         correlation_id: UUID,
     ) -> Card:
         approved = sum(vote.verdict == "approve" for vote in votes)

@@ -97,6 +97,7 @@ def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) 
             card=card,
             correlation_id=run.correlation_id,
             trace=run.trace,
+            message_id=run.message_id,
             run_id=run.id,
             only_revise=only_revise,
         )

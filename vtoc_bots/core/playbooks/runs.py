@@ -332,6 +332,7 @@ class _Advance:
                 card=_result_card(run, state, card, error),
                 correlation_id=run.correlation_id,
                 trace=run.trace,
+                message_id=run.message_id,
                 run_id=run.id,
             )
             if playbook is not None:

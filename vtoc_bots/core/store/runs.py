@@ -39,6 +39,12 @@ class ClaimedRun(NamedTuple):
     created_at: datetime
     started_at: datetime
 
+    @property
+    def message_id(self) -> UUID | None:
+        """The message that started it, None for schedules."""
+        kind, _, value = self.key.partition(":")
+        return UUID(value) if kind == "message" else None
+
 
 class StepRow(NamedTuple):
     """A step's checkpoint. `state`: done, skipped, failed, retrying or waiting."""

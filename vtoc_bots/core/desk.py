@@ -1,0 +1,199 @@
+"""What commands may ask of the framework: playbooks, runs, approvals, help, health, the story of an id."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station, Verdict
+from vtoc_bots.core.audit import audit_row
+from vtoc_bots.core.cards import Card, Severity
+from vtoc_bots.core.commands import Commands, CommandSpec, complete
+from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
+from vtoc_bots.core.ids import new_id, parse_short_id
+from vtoc_bots.core.people import People
+from vtoc_bots.core.playbooks.approvals import Approvals, Vote
+from vtoc_bots.core.playbooks.cards import dry_run_card
+from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text
+from vtoc_bots.core.playbooks.library import Library
+from vtoc_bots.core.playbooks.model import Playbook
+from vtoc_bots.core.ports import Clock, ProbeResult
+from vtoc_bots.core.store.approvals import ApprovalRecord, VoteRecord
+from vtoc_bots.core.store.operators import Operators
+from vtoc_bots.core.store.pool import Row, Store
+from vtoc_bots.core.store.run_views import RunView, RunViews
+
+if TYPE_CHECKING:
+    from vtoc_bots.core.context import Context
+
+
+class Desk:
+    """Answers commands' questions, each with the caller's own rights."""
+
+    def __init__(
+        self,
+        store: Store,
+        commands: Commands,
+        access: Access,
+        library: Library,
+        approvals: Approvals,
+        people: People,
+        operators: Operators,
+        clock: Clock,
+        probe: Callable[[], Awaitable[list[ProbeResult]]],
+        about: Mapping[str, str],
+    ) -> None:
+        self.commands, self.access, self.library, self.people = commands, access, library, people
+        self.about = about
+        """Facts about this process for people: version, profile, address."""
+        self._approvals, self._operators, self._clock, self._probe = approvals, operators, clock, probe
+        self._runs = RunViews(store)
+
+    def may(self, operator: Operator | None, station: Station, spec: CommandSpec) -> bool:
+        """Whether a command may be used, whatever its arguments: what help and completion show."""
+        return self.access.decide_now(operator, station, spec.ask).allowed
+
+    async def complete(self, text: str, operator: Operator | None, station: Station) -> tuple[tuple[str, str], ...]:
+        """(value, label) of what may follow `text`."""
+        if operator is None:
+            return ()
+        found = await complete(self.commands, text, self._choices(station), lambda spec: self.may(operator, station, spec))
+        return tuple((each.value, each.label) for each in found)
+
+    def playbooks(self, ctx: Context) -> list[Playbook]:
+        """The playbooks of the station's role that the caller may run, perhaps after an approval."""
+        return [p for p in self.library.at(ctx.station.role) if self._ask_now(ctx, p).allowed]
+
+    def _ask_now(self, ctx: Context, playbook: Playbook) -> Decision:
+        return self.access.decide_now(ctx.operator, ctx.station, playbook_ask(playbook, None))
+
+    async def start(self, ctx: Context, playbook_id: str, given: Mapping[str, Any], *, dry_run: bool) -> Card | None:
+        """Start a run with these inputs, as a part of what this message writes; its result is the answer (None).
+
+        A dry run gives its plan and changes nothing. Raises NotFound, Forbidden and UsageError.
+        """
+        playbook = self.library.get(playbook_id)
+        bound = bind_inputs(playbook, given)
+        if bound.missing:
+            names = " and ".join(field.name for field in bound.missing)
+            example = {**given, **{field.name: f"<{field.name}>" for field in bound.missing}}
+            raise UsageError(f"{playbook.id} needs {names}. Try: {command_text(playbook, example)}")
+        decision = await self.access.decide(ctx.operator, ctx.station, playbook_ask(playbook, bound.values))
+        if dry_run:
+            return dry_run_card(playbook, bound.values, ctx.station, self.library.actions, decision)
+        if not decision.allowed:
+            raise Forbidden(decision.reason)
+        ctx.effects.runs.append(
+            {
+                "id": new_id(),
+                "key": f"message:{ctx.message_id}",
+                "playbook": playbook.id,
+                "title": playbook.title,
+                "role": playbook.role,
+                "station": ctx.station.slug,
+                "source": playbook.source,
+                "digest": playbook.digest,
+                "inputs": bound.values,
+                "conversation": str(ctx.message.conversation),
+                "operator_id": None if ctx.operator is None else ctx.operator.id,
+                "private": playbook.private,
+                "must_approve": decision.verdict is Verdict.REQUIRE_APPROVAL and not playbook.has_approvals,
+                "correlation_id": ctx.correlation_id,
+                "trace": ctx.message.trace,
+            }
+        )
+        return None
+
+    async def runs(self, ctx: Context, limit: int) -> list[RunView]:
+        """The station's newest runs."""
+        return await self._runs.recent(ctx.station.slug, limit)
+
+    async def run(self, ctx: Context, short: str) -> tuple[RunView, list[Row]]:
+        """A run of the station by its short id, with its steps. Raises NotFound."""
+        bits = parse_short_id(short)
+        found = None if bits is None else await self._runs.by_short_id(ctx.station.slug, bits)
+        if found is None:
+            raise NotFound(f"no run {short} at station {ctx.station.callsign}; /runs lists them")
+        return found, await self._runs.steps(found.id)
+
+    async def cancel(self, ctx: Context, short: str) -> bool:
+        """Cancel a run: one's own, or with a lead's level anyone's. False when it had ended. Raises Forbidden."""
+        run, _ = await self.run(ctx, short)
+        operator = ctx.known()
+        if run.operator_id != operator.id:
+            from_lead = await self.access.decide(operator, ctx.station, Ask(f"cancel:{run.playbook}", Level.LEAD))
+            if not from_lead.allowed:
+                raise Forbidden(f"you did not start this run, and {from_lead.reason}")
+        ctx.effects.audit.append(
+            audit_row(
+                actor=f"operator:{operator.id}",
+                event="run.cancel",
+                subject=f"run:{run.id}",
+                station=run.station,
+                detail={"name": operator.name},
+                correlation_id=run.correlation_id,
+                at=self._clock.now(),
+            )
+        )
+        return await self._runs.cancel(run.id, operator.name)
+
+    async def approvals(self, ctx: Context) -> list[tuple[ApprovalRecord, list[VoteRecord]]]:
+        """What waits for a decision at the station."""
+        records = await self._approvals.rows.open_at(ctx.station.slug)
+        votes = await self._approvals.rows.votes([record.id for record in records])
+        return [(record, [vote for vote in votes if vote.approval_id == record.id]) for record in records]
+
+    async def decide(self, ctx: Context, short: str, vote: Vote, reason: str | None) -> Card:
+        """Approve or deny. Rights are read anew. Raises NotFound and Forbidden."""
+        record = await self._approvals.find(ctx.station.slug, short)
+        self.people.forget()
+        operator = await self.people.operator(ctx.known().id)
+        if operator is None:
+            raise Forbidden("you are no operator any more")
+        return await self._approvals.vote(record.id, operator, ctx.station, vote, reason, ctx.correlation_id)
+
+    async def story(self, ctx: Context, short: str) -> list[Row]:
+        """The audit rows of what has that id: a message, run or approval. Raises NotFound."""
+        bits = parse_short_id(short)
+        rows = [] if bits is None else await self._runs.story(bits, ctx.station.slug, False)
+        if not rows:
+            raise NotFound(f"nothing with the id {short} is known at station {ctx.station.callsign}")
+        return rows
+
+    async def counts(self, ctx: Context) -> Row:
+        """active_runs, open_approvals, waiting_messages, unsent."""
+        return await self._runs.counts(ctx.station.slug)
+
+    async def health(self) -> list[ProbeResult]:
+        """Every probe's result."""
+        return await self._probe()
+
+    async def set_station(self, operator: Operator, station: Station) -> None:
+        """Make it the operator's default."""
+        await self._operators.set_default_station(operator.id, station.slug)
+        self.people.forget()
+
+    async def link(self, ctx: Context, code: str) -> Card:
+        """Join the sender's account to the operator whom an invitation code was made for. Raises NotFound."""
+        sender = ctx.message.sender
+        name = await self._operators.redeem(code, ctx.message.transport, sender.workspace, sender.user_id, sender.name)
+        if name is None:
+            raise NotFound("this code is unknown, used or expired; ask an admin for a new one")
+        self.people.forget()
+        return Card.of("Linked", f"This account belongs to {name} now. /whoami shows your rights.", severity=Severity.GOOD)
+
+    async def answer_waiting(self, ctx: Context, text: str) -> bool:
+        """Give a plain message to the run that waits for one here; False when none does."""
+        waiting = await self._runs.waiting_for_message(str(ctx.message.conversation))
+        if waiting is None:
+            return False
+        run_id, step = waiting
+        said = {"text": text, "operator": ctx.known().name, "at": self._clock.now().isoformat()}
+        return await self._runs.answer(run_id, step, said)
+
+
+def playbook_ask(playbook: Playbook, inputs: Mapping[str, Any] | None) -> Ask:
+    """What `Access.decide` is asked about running a playbook."""
+    roles = frozenset({playbook.role}) if playbook.role else frozenset()
+    return Ask(f"playbook:{playbook.id}", playbook.level, roles, inputs)
+

@@ -1,0 +1,279 @@
+"""From a stored message to its answer: who, how often, what, may they, and then the handler; one transaction writes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from vtoc_bots.core.access import Decision, Verdict
+from vtoc_bots.core.audit import audit_row
+from vtoc_bots.core.cards import Button, Buttons, Card, Severity
+from vtoc_bots.core.commands import Call, CommandSpec, MissingArguments, UnknownCommand, missing_card, mistake_card
+from vtoc_bots.core.context import Context
+from vtoc_bots.core.desk import Desk
+from vtoc_bots.core.errors import Forbidden, LostLease, TransientError, UsageError, VtocError
+from vtoc_bots.core.ids import short_id
+from vtoc_bots.core.leases import LeaseKeeper
+from vtoc_bots.core.messages import ConversationId, Message, MessageKind, OutboundKind, message_from_json
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.tracing import span
+from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.people import People
+from vtoc_bots.core.ports import Choices, Clock, Services
+from vtoc_bots.core.store.budgets import BudgetRows
+from vtoc_bots.core.store.buttons import ButtonRows
+from vtoc_bots.core.store.conversations import ConversationLeases, Held
+from vtoc_bots.core.store.effects import Effects
+from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
+
+logger = structlog.get_logger(__name__)
+
+MAX_ATTEMPTS: Final = 5
+"""Beginnings of a message after which it is taken to kill its workers."""
+LONGEST_TEXT: Final = 16_000
+
+
+class Router:
+    """Handles conversations' messages, each conversation's in order, different ones side by side."""
+
+    def __init__(
+        self,
+        rows: InboxRows,
+        leases: ConversationLeases,
+        keeper: LeaseKeeper[Held],
+        people: People,
+        desk: Desk,
+        services: Services,
+        budgets: BudgetRows,
+        buttons: ButtonRows,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        handler_seconds: float,
+        commands_per_minute: int,
+        unlimited: frozenset[tuple[str, str]],
+    ) -> None:
+        self._rows, self._leases, self._keeper = rows, leases, keeper
+        self._people, self._desk, self._services = people, desk, services
+        self._budgets, self._buttons, self._clock, self._metrics = budgets, buttons, clock, metrics
+        self._handler_seconds, self._per_minute = handler_seconds, commands_per_minute
+        self._unlimited = unlimited
+
+    async def handle(self, conversation: str) -> None:
+        """Handle what is undone in this conversation while nobody else does."""
+        began = self._clock.monotonic()
+        held = await self._leases.claim(conversation)
+        if held is None:
+            return
+        with self._keeper.keep(held, began):
+            while held is not None:
+                stored = await self._rows.next(conversation, held.attempt)
+                if stored is None:
+                    held = await self._leases.let_go(held)
+                elif not await self._finish(stored, held):
+                    logger.warning("conversation_lost", conversation=conversation)
+                    return
+
+    async def offer(self, message: Message) -> Choices:
+        """Completions for what is typed so far: only what the sender may use."""
+        operator = await self._people.sender(message)
+        station = await self._people.station_of(message, operator)
+        return Choices(await self._desk.complete(message.text, operator, station))
+
+    async def _finish(self, stored: StoredMessage, held: Held) -> bool:
+        """Handle one message and write everything; False when the conversation was lost."""
+        started = self._clock.monotonic()
+        message = message_from_json(stored.body, ConversationId.parse(stored.conversation), stored.trace)
+        context = structlog.contextvars.bound_contextvars(correlation_id=str(stored.correlation_id))
+        with span("chat", stored.trace, platform=message.transport), context:
+            if stored.attempt > MAX_ATTEMPTS:
+                effects, outcome = self._given_up(stored, message), "failed"
+            else:
+                try:
+                    effects, outcome = await self._answered(stored, message)
+                except TransientError as error:
+                    seconds = error.after_seconds or min(30.0, 0.5 * 2.0**stored.attempt)
+                    logger.warning("message_postponed", error=str(error), seconds=seconds)
+                    await self._rows.postpone(stored, held.attempt, seconds, str(error))
+                    return True
+            state = "failed" if outcome == "failed" else "done"
+            done = await self._rows.finish(Finished(stored.id, stored.conversation, held.attempt, state, None, effects))
+            self._metrics.message_handled(outcome, self._clock.monotonic() - started)
+            logger.info("message_handled", conversation=stored.conversation, outcome=outcome)
+        return done
+
+    async def _answered(self, stored: StoredMessage, message: Message) -> tuple[Effects, str]:
+        """What this message writes, and how it went: done, refused, failed."""
+        operator = await self._people.sender(message)
+        station = await self._people.station_of(message, operator)
+        ctx = Context(
+            message=message,
+            message_id=stored.id,
+            operator=operator,
+            station=station,
+            correlation_id=stored.correlation_id,
+            clock=self._clock,
+            services=self._services,
+            desk=self._desk,
+        )
+        card, outcome = await self._carded(ctx)
+        if card is not None:
+            self._reply(ctx, card)
+        return ctx.effects, outcome
+
+    async def _carded(self, ctx: Context) -> tuple[Card | None, str]:
+        text: str | None = ctx.message.text
+        try:
+            text = await self._text_of(ctx.message)
+            if text is None:
+                return await self._plain(ctx), "done"
+            call = self._desk.commands.parse(text, may=lambda spec: self._may(ctx, spec))
+            if isinstance(call, MissingArguments):
+                return (_stranger_card() if self._is_strange(ctx, call.spec) else missing_card(call)), "refused"
+            return await self._called(ctx, call)
+        except (LostLease, TransientError):
+            raise
+        except UsageError as error:
+            known = isinstance(error, UnknownCommand) and ctx.operator is None
+            return (_stranger_card() if known else _mistake(text or "", error)), "refused"
+        except Forbidden as error:
+            return Card.of("Not allowed", f"{error}.", severity=Severity.WARNING, private=True), "refused"
+        except VtocError as error:
+            return _failed_card(error), "refused"
+        except Exception:
+            logger.exception("handler_failed")
+            text = f"That went wrong here; nothing was done. Tell an admin this id: {short_id(ctx.correlation_id)}."
+            return Card.of("Failed", text, severity=Severity.BAD), "failed"
+
+    def _may(self, ctx: Context, spec: CommandSpec) -> bool:
+        return self._desk.may(ctx.operator, ctx.station, spec)
+
+    def _is_strange(self, ctx: Context, spec: CommandSpec) -> bool:
+        return ctx.operator is None and spec.level is not None
+
+    async def _text_of(self, message: Message) -> str | None:
+        """The command in a message; None for what is no command. Raises UsageError for a stale button."""
+        if message.kind is MessageKind.BUTTON:
+            value = await self._buttons.value(message.token or "")
+            if value is None:
+                raise UsageError("This button is too old; give the command again")
+            return str(value["command"])
+        text = message.text.strip()
+        if len(text) > LONGEST_TEXT:
+            raise UsageError(f"that is {len(text):,} characters; a command has {LONGEST_TEXT:,} at most")
+        if message.kind is MessageKind.COMMAND and message.command:
+            return f"/{message.command} {text}"
+        if text.startswith(("/", "@agent")) or message.mentions_us:
+            return text
+        return None
+
+    async def _plain(self, ctx: Context) -> Card | None:
+        """A message that is no command: an answer that a run waits for, or nothing of ours."""
+        if ctx.operator is not None and await self._desk.answer_waiting(ctx, ctx.message.text):
+            return Card.of("", "Noted; the run goes on.")
+        return None
+
+    async def _called(self, ctx: Context, call: Call) -> tuple[Card | None, str]:
+        if self._is_strange(ctx, call.spec):
+            return _stranger_card(), "refused"
+        refused = await self._over_limit(ctx)
+        if refused is not None:
+            return refused, "refused"
+        decision = await self._desk.access.decide(ctx.operator, ctx.station, call.ask(ctx.message.transport))
+        self._audit(ctx, call, decision)
+        if decision.verdict is Verdict.DENY:
+            raise Forbidden(decision.reason)
+        if decision.verdict is Verdict.REQUIRE_APPROVAL and call.spec.name != "playbook":
+            raise Forbidden(f"{decision.reason}; a command can't be approved, ask for a playbook that does this")
+        ctx.private = call.spec.private
+        try:
+            card = await asyncio.wait_for(call(ctx), self._handler_seconds)
+        except TimeoutError:
+            text = f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
+            ctx.effects = Effects(audit=ctx.effects.audit)
+            return Card.of("Too slow", text, severity=Severity.BAD), "failed"
+        return card, "done"
+
+    async def _over_limit(self, ctx: Context) -> Card | None:
+        sender = ctx.message.sender
+        if ctx.operator is None or (ctx.message.transport, sender.workspace) in self._unlimited:
+            return None
+        taken = await self._budgets.take(f"commands:{ctx.operator.id}", self._per_minute)
+        return None if taken.allowed else Card.of("Slow down", taken.message, severity=Severity.WARNING, private=True)
+
+    def _audit(self, ctx: Context, call: Call, decision: Decision) -> None:
+        actor = f"operator:{ctx.operator.id}" if ctx.operator else f"stranger:{ctx.message.transport}"
+        detail = {
+            "name": ctx.operator.name if ctx.operator else ctx.message.sender.name,
+            "arguments": {} if call.spec.name == "link" else call.arguments(),
+            "verdict": decision.verdict.name.lower(),
+            "reason": decision.reason,
+            "by": decision.by,
+            "conversation": str(ctx.message.conversation),
+        }
+        ctx.effects.audit.append(
+            audit_row(
+                actor=actor,
+                event="command",
+                subject=f"command:{call.spec.name}",
+                station=ctx.station.slug,
+                detail=detail,
+                correlation_id=ctx.correlation_id,
+                at=self._clock.now(),
+            )
+        )
+
+    def _given_up(self, stored: StoredMessage, message: Message) -> Effects:
+        effects = Effects()
+        text = f"This could not be handled: it ended {MAX_ATTEMPTS} workers. Its id is {short_id(stored.correlation_id)}."
+        card = Card.of("Given up", text, severity=Severity.BAD)
+        _add_reply(effects, stored.id, message, stored.correlation_id, card)
+        logger.error("message_given_up", correlation_id=str(stored.correlation_id))
+        return effects
+
+    def _reply(self, ctx: Context, card: Card) -> None:
+        if ctx.private:
+            card = card.model_copy(update={"private": True})
+        _add_reply(ctx.effects, ctx.message_id, ctx.message, ctx.correlation_id, card)
+
+
+def _add_reply(effects: Effects, message_id: UUID, message: Message, correlation_id: UUID, card: Card) -> None:
+    add_outbound(
+        effects,
+        key=f"message:{message_id}:reply",
+        kind=OutboundKind.REPLY,
+        conversation=str(message.conversation),
+        card=card,
+        correlation_id=correlation_id,
+        trace=message.trace,
+        reply_to=message.message_ref,
+        private_to=message.sender.user_id if card.private else None,
+        reply_context=message.reply_context,
+        message_id=message_id,
+    )
+
+
+def _stranger_card() -> Card:
+    text = (
+        "I do not know you yet. Ask an admin of this centre for an invitation"
+        " (`vtoc-bots operator invite`), then send `/link CODE` here."
+    )
+    return Card.of("Hello", text, private=True)
+
+
+def _mistake(text: str, error: UsageError) -> Card:
+    """What is wrong with a command, with a button for each command that may have been meant."""
+    card = mistake_card(text, error)
+    names = error.suggestions if isinstance(error, UnknownCommand) else ()
+    if not names:
+        return card
+    buttons = Buttons(buttons=tuple(Button(label=f"/{name}", command=f"/{name}") for name in names[:3]))
+    return card.model_copy(update={"blocks": (*card.blocks, buttons)})
+
+
+def _failed_card(error: VtocError) -> Card:
+    text = str(error)
+    return Card.of("That did not work", text if text.endswith((".", "!", "?")) else f"{text}.", severity=Severity.WARNING)

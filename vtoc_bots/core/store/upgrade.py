@@ -21,19 +21,17 @@ from vtoc_bots.core.store.urls import DatabaseUrl, DatabaseUrls
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def upgrade(urls: DatabaseUrls, revision: str = "head", **provisioning: Any) -> None:
+async def upgrade(urls: DatabaseUrls, revision: str = "head") -> None:
     """Make the roles, then migrate every schema of every database, each database under an advisory lock.
 
     Raises StartupError where a database can't be reached or its login may not do it.
     """
     for role, schemas in schemas_by_database(urls).items():
         admin = urls.role_admins.get(role, urls.roles[role]) if role else urls.admin
-        await _upgrade_database(admin, urls.engine(role), schemas, revision, provisioning)
+        await _upgrade_database(admin, urls.engine(role), schemas, revision)
 
 
-async def _upgrade_database(
-    admin: DatabaseUrl, engine: DatabaseUrl, schemas: tuple[str, ...], revision: str, provisioning: dict[str, Any]
-) -> None:
+async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tuple[str, ...], revision: str) -> None:
     async def connected() -> Any:
         return await connect(admin, "vtoc-bots db upgrade", timeout=30)
 
@@ -45,7 +43,7 @@ async def _upgrade_database(
         async with raw.transaction():
             # Roles belong to the whole server: two databases of it may be migrated at once.
             await raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('vtoc-bots provision', 0))")
-            await provision(raw, engine, **provisioning)
+            await provision(raw, engine)
     finally:
         await raw.close()
     alchemy = create_async_engine("postgresql+asyncpg://", async_creator=connected, poolclass=NullPool)

@@ -1,0 +1,319 @@
+"""The embedded server's cluster: where it lives, whose it is, how it is made. For the supervisor: no library but Python's."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.store.binaries import Binaries, choose, copied
+
+SHARED: Final = Path("/var/lib/vtoc-bots")
+"""Where root keeps what its unprivileged user can't reach elsewhere."""
+
+STATE_FILE: Final = "postgres.json"
+PORT: Final = 5432
+_LONGEST_SOCKET_FOLDER: Final = 85
+_NEEDED_BYTES: Final = 150 * 2**20
+
+
+@dataclass(frozen=True)
+class State:
+    """What the data folder remembers of its server; the file is readable by its owner alone."""
+
+    superuser_password: str
+    app_password: str
+    home: str | None = None
+    """Folder of the cluster where that is not the data folder itself."""
+    host: str = ""
+    """The socket's folder, or ``127.0.0.1``."""
+    port: int = PORT
+
+    @classmethod
+    def load(cls, data: Path) -> State | None:
+        """The remembered state, None where there is none yet."""
+        try:
+            return cls(**json.loads((data / STATE_FILE).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise StartupError(
+                f"postgres: {data / STATE_FILE} is damaged ({error}). Restore it, or start with a new --data folder"
+            ) from error
+
+    def save(self, data: Path) -> None:
+        """Replace the file in one step."""
+        scratch = data / f".{STATE_FILE}.{os.getpid()}"
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(self), file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(data / STATE_FILE)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The user that the server runs as when we are root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Everything needed to start the server."""
+
+    folder: Path
+    """Postgres's data directory."""
+    binaries: Binaries
+    account: Account | None
+    state: State
+
+
+def prepare(data: Path, wheel: Path | None, *, durable: bool = True) -> Cluster:
+    """The data folder's cluster, made if it does not exist. The caller holds the server's lock.
+
+    Raises StartupError that says what is wrong with the folder, the disk, the user or the programs.
+    """
+    try:
+        return _prepare(data, wheel, durable=durable)
+    except OSError as error:
+        raise StartupError(f"postgres: {data}: {_told(error)}") from error
+
+
+def _prepare(data: Path, wheel: Path | None, *, durable: bool) -> Cluster:
+    known = State.load(data)
+    state = known or State(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+    account = _account(Path(state.home or data) / "postgres")
+    home = Path(state.home) if state.home else _home(data, account)
+    if known is None and _major(home / "postgres") is not None:
+        raise StartupError(
+            f"postgres: {home / 'postgres'} has a database, but {data / STATE_FILE} with its passwords is missing. "
+            f"Restore that file, or remove the database"
+        )
+    if home != data:
+        _claim(home, data)
+        state = replace(state, home=str(home))
+    folder = home / "postgres"
+    binaries = choose(wheel, _major(folder))
+    if account and not _may(account, binaries.folder.parent, binaries.folder / "initdb"):
+        binaries = copied(binaries, _shared())
+    state = _addressed(state, folder)
+    state.save(data)
+    cluster = Cluster(folder, binaries, account, state)
+    if _major(folder) is None:
+        _make(cluster, durable=durable)
+    return cluster
+
+
+def _account(folder: Path) -> Account | None:
+    """Whom the server runs as: ourselves unless we are root; the cluster's owner; else postgres or nobody."""
+    if os.geteuid() != 0:
+        return None
+    if folder.is_dir() and (owner := folder.stat()).st_uid != 0:
+        return Account(f"number {owner.st_uid}", owner.st_uid, owner.st_gid)
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid)
+    raise StartupError(
+        "postgres: it refuses to run as root, and there is no user postgres or nobody. "
+        "Run vtoc-bots as an ordinary user, or set DATABASE_URL"
+    )
+
+
+def _home(data: Path, account: Account | None) -> Path:
+    """Where a cluster lives: in the data folder, or where the server's user can reach."""
+    if account is None or _may(account, data):
+        return data
+    if (data / "postgres").is_dir():
+        raise StartupError(
+            f"postgres: {data / 'postgres'} exists and user {account.name}, whom the server runs as, can't reach it. "
+            f"Let others pass through the folders above it (chmod o+x), or start with a new --data folder"
+        )
+    return _shared() / hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+
+
+def _shared() -> Path:
+    if not SHARED.is_dir():
+        SHARED.mkdir(parents=True, exist_ok=True)
+        # Past the umask: the server's user passes through.
+        SHARED.chmod(0o755)
+    return SHARED
+
+
+def _claim(home: Path, data: Path) -> None:
+    """Note whose cluster this is. A data folder that was copied must not share one with its original."""
+    home.mkdir(exist_ok=True)
+    home.chmod(0o711)
+    owner = home / "data_folder"
+    known = Path(os.fsdecode(owner.read_bytes())) if owner.exists() else data
+    if known != data and (known / STATE_FILE).exists():
+        raise StartupError(
+            f"postgres: {data} looks like a copy of {known}, whose database is in {home}. "
+            f"Remove {data / STATE_FILE} to begin an empty one"
+        )
+    owner.write_bytes(os.fsencode(data))
+
+
+def _may(account: Account, folder: Path, program: Path | None = None) -> bool:
+    """Whether a user can pass into a folder (and read all below it and run a program), found out by being that user.
+
+    Forks, so it is for a process with a single thread.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+            able = os.access(folder, os.X_OK) and (program is None or _readable(folder, program))
+            os._exit(0 if able else 1)
+        except BaseException:
+            os._exit(2)
+    answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if answer == 2:
+        raise StartupError(
+            f"postgres: it refuses to run as root, and becoming user {account.name} failed. "
+            f"Run vtoc-bots as an ordinary user, or set DATABASE_URL"
+        )
+    return answer == 0
+
+
+def _readable(folder: Path, program: Path) -> bool:
+    """Whether we can run the program and read the files it needs, of which one of each kind is tried."""
+    if not os.access(program, os.X_OK):
+        return False
+    needed = (folder / "share", "**/postgres.bki"), (folder / "lib", "**/plpgsql.so")
+    return all(
+        any(os.access(found, os.R_OK) for found in below.glob(pattern)) for below, pattern in needed if below.is_dir()
+    )
+
+
+def _major(folder: Path) -> int | None:
+    """The version that made a cluster, None where there is none."""
+    try:
+        return int((folder / "PG_VERSION").read_text().split(".")[0])
+    except FileNotFoundError:
+        return None
+
+
+def _addressed(state: State, folder: Path) -> State:
+    """Where the server listens: a unix socket in its folder if the path is short and plain enough, else loopback."""
+    path = str(folder)
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET_FOLDER and not set(path) & set(',"\\'):
+        return replace(state, host=path, port=PORT)
+    wanted = state.port if state.host == "127.0.0.1" else 0
+    return replace(state, host="127.0.0.1", port=_free_port(wanted))
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted loopback port if it is free, else any."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartupError("postgres: no free port on 127.0.0.1")
+
+
+def _make(cluster: Cluster, *, durable: bool) -> None:
+    """Make the cluster beside its place and move it there, so that a kill leaves none that is half made."""
+    home = cluster.folder.parent
+    free = shutil.disk_usage(home).free
+    if free < _NEEDED_BYTES:
+        raise OSError(errno.ENOSPC, f"{free // 2**20} MB are free, a new database needs {_NEEDED_BYTES // 2**20}")
+    scratch, password = home / "postgres.new", home / "postgres.pw"
+    shutil.rmtree(scratch, ignore_errors=True)
+    password.unlink(missing_ok=True)
+    scratch.mkdir(mode=0o700)
+    try:
+        with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(cluster.state.superuser_password)
+        if cluster.account:
+            for path in (scratch, password):
+                os.chown(path, cluster.account.uid, cluster.account.gid)
+        _initdb(cluster, scratch, password)
+    finally:
+        password.unlink(missing_ok=True)
+    if durable:
+        sync(scratch)
+    scratch.rename(cluster.folder)
+    if durable:
+        sync(home)
+
+
+def _initdb(cluster: Cluster, scratch: Path, password: Path) -> None:
+    # From 17 on the locale is built in; before, the C library's, where plain C exists everywhere.
+    builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if cluster.binaries.major >= 17 else []
+    answer = subprocess.run(  # noqa: S603  the program and every argument are ours
+        [
+            *(cluster.binaries.folder / "initdb", "-D", scratch, "--no-sync", "--no-instructions"),
+            *("--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"),
+            *("--encoding=UTF8", "--locale=C", *builtin),
+        ],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment(),
+        cwd="/",
+        check=False,
+        **identity(cluster.account),
+    )
+    if answer.returncode:
+        raise StartupError(f"postgres: initdb failed: {' '.join(answer.stderr.split())[-600:]}")
+
+
+def identity(account: Account | None) -> dict[str, Any]:
+    """subprocess's arguments to become that user."""
+    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+
+
+def environment() -> dict[str, str]:
+    """The server's environment: none of the PG variables that would change where it looks."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+    return {**kept, "LC_ALL": "C"}
+
+
+def sync(folder: Path) -> None:
+    """Put everything on the folder's file system on disk."""
+    if not sys.platform.startswith("linux"):
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(descriptor)
+
+
+def _told(error: OSError) -> str:
+    """An operating system's error with what to do."""
+    advice = {
+        errno.ENOSPC: "the disk is full. Free some space, or choose another --data folder",
+        errno.EDQUOT: "the disk quota is used up. Free some space, or choose another --data folder",
+        errno.EROFS: "the file system is read-only. Choose another --data folder",
+        errno.EACCES: "it may not be written. Choose another --data folder, or correct its owner",
+        errno.EPERM: "it may not be written. Choose another --data folder, or correct its owner",
+    }.get(error.errno or 0, "Choose another --data folder")
+    return f"{advice} ({error})"

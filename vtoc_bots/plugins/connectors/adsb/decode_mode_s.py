@@ -33,7 +33,15 @@ _ON_GROUND_OF_CAPABILITY: Final = {4: True, 5: False}
 _ON_GROUND_OF_STATUS: Final = {0: False, 1: True, 2: False, 3: True}
 _KNOWN_SECONDS: Final = 60.0
 _MOST_AIRCRAFT: Final = 20_000
-_NO_EMERGENCY: Final = frozenset(("none", "reserved"))
+_EMERGENCY_OF_STATE: Final = {
+    "general": "general",
+    "medical": "lifeguard",
+    "minimum_fuel": "minfuel",
+    "no_communication": "nordo",
+    "unlawful_interference": "unlawful",
+    "downed_aircraft": "downed",
+}
+"""readsb's word by rs1090's, so that every format says the same."""
 
 
 class ModeSDecoder:
@@ -259,8 +267,8 @@ def _callsign_of(text: object) -> str | None:
 
 def _payload_of(said: dict[str, Any]) -> dict[str, Any]:
     payload: dict[str, Any] = {}
-    emergency = said.get("emergency_state")
-    if type(emergency) is str and emergency not in _NO_EMERGENCY:
+    emergency = _EMERGENCY_OF_STATE.get(str(said.get("emergency_state")))
+    if emergency is not None:
         payload["emergency"] = emergency
     for key, name in (("NACp", "nac_p"), ("selected_altitude", "nav_altitude_mcp"), ("version", "version")):
         value = number(said.get(key))

@@ -47,8 +47,7 @@ def name_of(track: Track, picture: MapPicture) -> str:
     label = " ".join(track.label.split()) or track.track_id
     if len(label) > LONGEST_NAME:
         label = label[: LONGEST_NAME - 1] + "…"
-    mixed = track.exercise and not all(other.exercise for other in picture.tracks)
-    return f"EX {label}" if mixed else label
+    return f"EX {label}" if track.exercise and picture.is_mixed else label
 
 
 def altitude_text(track: Track) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from vtoc_bots import Track
 
@@ -43,7 +44,7 @@ class BoundsArea:
 Area = CircleArea | BoundsArea
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MapPicture:
     """One operational map. Raises ValueError when its size or times can't be drawn."""
 
@@ -78,20 +79,30 @@ class MapPicture:
             if moment is not None and moment.tzinfo is None:
                 raise ValueError("map: a time without a zone can't be shown; pass an aware datetime.")
 
-    @property
+    @cached_property
     def is_exercise(self) -> bool:
         """Whether the picture must carry the EXERCISE banner."""
         return self.exercise or any(track.exercise for track in self.tracks)
 
-    @property
+    @cached_property
+    def is_mixed(self) -> bool:
+        """Whether exercise and real tracks stand side by side, so that each must say which it is."""
+        return len({track.exercise for track in self.tracks}) > 1
+
+    @cached_property
     def shown(self) -> tuple[Track, ...]:
         """The tracks to draw as real: plausible and with a position that can be one."""
-        return tuple(track for track in self.tracks if not track.flags and is_place(track))
+        return tuple(track for track in self.tracks if is_plausible(track))
 
-    @property
+    @cached_property
     def implausible(self) -> tuple[Track, ...]:
         """The flagged reports, and those whose position can't be one."""
-        return tuple(track for track in self.tracks if track.flags or not is_place(track))
+        return tuple(track for track in self.tracks if not is_plausible(track))
+
+
+def is_plausible(track: Track) -> bool:
+    """Return whether the track is drawn as real."""
+    return not track.flags and is_place(track)
 
 
 def is_place(track: Track) -> bool:

@@ -33,7 +33,7 @@ class Singleton:
         work: Callable[[int], Awaitable[None]],
         *,
         lease_seconds: float = LEASE_SECONDS,
-        detail: Mapping[str, Any] | None = None,
+        detail: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.name = name
         self.epoch: int | None = None
@@ -65,9 +65,10 @@ class Singleton:
                 if work.done():
                     break
                 began = self._clock.monotonic()
-                if await self._take() == epoch:
+                taken = await self._take()
+                if taken == epoch:
                     valid_until = began + self._lease_seconds
-                elif self._clock.monotonic() + self._renew_seconds >= valid_until:
+                elif taken is not None or self._clock.monotonic() + self._renew_seconds >= valid_until:
                     logger.warning("singleton_lost", lease=self.name)
                     return False
             await work
@@ -80,7 +81,7 @@ class Singleton:
 
     async def _take(self) -> int | None:
         try:
-            return await self._leases.take(self.name, self._holder, self._lease_seconds, self._detail)
+            return await self._leases.take(self.name, self._holder, self._lease_seconds, self._detail())
         except Exception as error:  # not taken is not held, whatever the reason
             logger.warning("lease_not_taken", lease=self.name, error=f"{type(error).__name__}: {error}")
             return None

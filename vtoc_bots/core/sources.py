@@ -1,0 +1,356 @@
+"""Running telemetry sources: each under its lease, read into states, written in batches; captures replayed on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from vtoc_bots.core.access import Station
+from vtoc_bots.core.config import SourceEntry
+from vtoc_bots.core.errors import ActionError, ConfigError, VtocError
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.people import People
+from vtoc_bots.core.ports import Clock, Connector, ConnectorSpec, Decoder, OpenContext, SourceState
+from vtoc_bots.core.singletons import Singleton
+from vtoc_bots.core.states import States
+from vtoc_bots.core.store import telemetry
+from vtoc_bots.core.store.leases import LeaseRows
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.telemetry import TelemetryEvent
+
+logger = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 1.0
+MOST_POSITIONS: Final = 100_000
+FORGOTTEN_AFTER: Final = timedelta(minutes=30)
+REPLAY_SECONDS: Final = 120.0
+MOST_EVENTS: Final = 200_000
+REPLAYED: Final = "replayed_sha256"
+AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SourceWriter:
+    """Writes one entry's events; an entry may report as several sources (the exercise does)."""
+
+    def __init__(self, store: Store, station: Station, entry: SourceEntry, thin_seconds: float) -> None:
+        self._store, self._station, self._entry = store, station, entry
+        self._ids: dict[str, UUID] = {}
+        self.states = States(thin_seconds)
+        self.dropped = 0
+
+    async def flush(self) -> None:
+        """Write what changed since the last time; on an error it is kept for the next."""
+        states, positions = self.states.take()
+        if not states and not positions:
+            return
+        try:
+            async with self._store.session(self._station) as session:
+                for source in {event.source for event in states} | {event.source for event in positions}:
+                    of_source = [event for event in states if event.source == source]
+                    source_id = await self._source_id(session, source, (of_source or positions)[0].source_type)
+                    if of_source:
+                        await telemetry.set_latest(session, source_id, of_source)
+                    if stored := [event for event in positions if event.source == source]:
+                        await telemetry.add_events(session, source_id, stored)
+                    await telemetry.note_ingested(session, source_id, {})
+        except Exception:
+            self._ids.clear()
+            self.dropped += self.states.put_back(states, positions, MOST_POSITIONS)
+            raise
+
+    async def forget(self, before: datetime) -> None:
+        """Remove states of entities not heard since."""
+        self.states.forget(before)
+        async with self._store.session(self._station) as session:
+            for source_id in self._ids.values():
+                await telemetry.forget_latest(session, source_id, before)
+
+    async def _source_id(self, session: Any, slug: str, source_type: str) -> UUID:
+        if slug not in self._ids:
+            row = await telemetry.ensure_source(session, slug, source_type, self._entry.mode, {})
+            self._ids[slug] = row["id"]
+        return self._ids[slug]
+
+
+class Sources:
+    """The configured sources of this process, and everybody's telemetry."""
+
+    def __init__(
+        self,
+        entries: tuple[SourceEntry, ...],
+        specs: Mapping[str, ConnectorSpec],
+        store: Store,
+        people: People,
+        leases: LeaseRows,
+        holder: UUID,
+        clock: Clock,
+        metrics: Metrics,
+        context: OpenContext,
+        *,
+        thin_seconds: float,
+    ) -> None:
+        self._entries, self._specs, self._store, self._people = entries, specs, store, people
+        self._leases, self._holder, self._clock, self._metrics = leases, holder, clock, metrics
+        self._context, self._thin_seconds = context, thin_seconds
+        self._open: dict[str, Connector] = {}
+        self._replays: dict[str, asyncio.Lock] = {}
+        for entry in entries:
+            self._settings_of(entry)
+
+    async def run(self) -> None:
+        """Read every live source, each while this process holds its lease, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for entry in self._entries:
+                if entry.mode == "online":
+                    group.create_task(self._keep(entry), name=f"source:{entry.slug}")
+
+    def states(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """(state, stats) of the sources that are read here, by slug."""
+        return {slug: (_state(connector), connector.stats()) for slug, connector in self._open.items()}
+
+    async def collect(
+        self, station: Station, *, types: tuple[str, ...], window_seconds: float
+    ) -> tuple[list[TelemetryEvent], datetime | None]:
+        """See ports.Telemetry. Captures that were not replayed yet are replayed first."""
+        await self._replay_captures(station, types)
+        window = timedelta(seconds=window_seconds)
+        found: dict[tuple[str, str, str, datetime | None], TelemetryEvent] = {}
+        times: list[datetime] = []
+        async with self._store.session(station) as session:
+            for source in await telemetry.all_sources(session):
+                if not source.is_active or source.newest is None or source.type not in types:
+                    continue
+                if not self._is_current(source, station):
+                    continue
+                now = source.newest if source.mode == "offline" else self._clock.now()
+                times.append(now)
+                ends = max(now, source.newest)
+                stored = await telemetry.events_between(session, source.id, now - window, ends, MOST_EVENTS)
+                newest = await telemetry.latest_since(session, [source.id], now - window)
+                for event in (*stored, *newest):
+                    found[(event.source, event.entity_namespace, event.entity_id, event.event_time)] = event
+        events = sorted(found.values(), key=lambda event: event.event_time or AGES_AGO)
+        return events, max(times, default=None)
+
+    async def latest(self, station: Station, *, types: tuple[str, ...] = ()) -> list[TelemetryEvent]:
+        """The newest state of every entity."""
+        async with self._store.session(station) as session:
+            sources = await telemetry.all_sources(session)
+            wanted = [s.id for s in sources if s.is_active and (not types or s.type in types)]
+            return await telemetry.latest_since(session, wanted, AGES_AGO)
+
+    async def sources(self, station: Station) -> list[SourceState]:
+        """The station's sources and how they are, wherever they are read."""
+        live = {lease.name.rpartition(":")[2]: lease.detail for lease in await self._leases.live("source:")}
+        async with self._store.session(station) as session:
+            rows = {row.slug: row for row in await telemetry.all_sources(session)}
+        entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
+        slugs = [slug for slug in entries if slug not in rows and not _parts(slug, rows)] + list(rows)
+        return [
+            _source_state(slug, rows.get(slug), _entry_of(slug, entries), live, station, self._clock.now())
+            for slug in sorted(slugs)
+        ]
+
+    async def replay_all(self, station: Station) -> None:
+        """Replay every capture of the station that was not yet."""
+        await self._replay_captures(station, tuple(self._specs))
+
+    def _is_current(self, source: telemetry.SourceRow, station: Station) -> bool:
+        """Whether a source still counts: one of a process that names no such source any more does not."""
+        entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
+        return source.mode == "online" and not entries or _entry_of(source.slug, entries) is not None
+
+    def _settings_of(self, entry: SourceEntry) -> Any:
+        spec = self._specs.get(entry.type)
+        if spec is None:
+            known = ", ".join(sorted(self._specs))
+            raise ConfigError(f"sources.{entry.slug}: no plugin has the type {entry.type}; there are {known}", entry.where)
+        return entry.read(spec.settings)
+
+    async def _opened(self, entry: SourceEntry, station: Station) -> Connector:
+        context = replace(self._context, slug=entry.slug, station_position=station.position)
+        return self._specs[entry.type].open(self._settings_of(entry), context)
+
+    async def _keep(self, entry: SourceEntry) -> None:
+        name = f"source:{entry.station}:{entry.slug}"
+        await Singleton(
+            self._leases, name, self._holder, self._clock, lambda epoch: self._read(entry), detail=lambda: self._told(entry)
+        ).run()
+
+    def _told(self, entry: SourceEntry) -> dict[str, Any]:
+        connector = self._open.get(entry.slug)
+        if connector is None:
+            return {"state": "waiting"}
+        stats = dict(connector.stats())
+        stats.pop("sources", None)
+        return {"state": _state(connector), **stats}
+
+    async def _read(self, entry: SourceEntry) -> None:
+        """Read one source for ever; what breaks is logged and begun again."""
+        while True:
+            try:
+                await self._read_once(entry)
+            except VtocError as error:
+                logger.error("source_failed", source=entry.slug, error=str(error))
+            except Exception:
+                logger.exception("source_failed", source=entry.slug)
+            finally:
+                self._open.pop(entry.slug, None)
+                self._metrics.forget_source(entry.slug)
+            await self._clock.sleep(30)
+
+    async def _read_once(self, entry: SourceEntry) -> None:
+        station = await self._people.station(entry.station)
+        connector = await self._opened(entry, station)
+        self._open[entry.slug] = connector
+        self._metrics.watch_source(entry.slug, connector.stats)
+        writer = SourceWriter(self._store, station, entry, self._thin_seconds)
+        flusher = asyncio.create_task(self._flush(writer, entry.slug), name=f"flush:{entry.slug}")
+        try:
+            async with aclosing(connector.events()) as events:  # type: ignore[type-var]  # an async generator in practice
+                async for event in events:
+                    writer.states.add(event)
+        finally:
+            flusher.cancel()
+            await asyncio.gather(flusher, return_exceptions=True)
+
+    async def _flush(self, writer: SourceWriter, slug: str) -> None:
+        forgot = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(FLUSH_SECONDS)
+            try:
+                await writer.flush()
+                if self._clock.monotonic() - forgot > 60:
+                    forgot = self._clock.monotonic()
+                    await writer.forget(self._clock.now() - FORGOTTEN_AFTER)
+            except Exception as error:  # kept and written with the next; the source goes on
+                logger.warning("telemetry_not_written", source=slug, error=f"{type(error).__name__}: {error}")
+
+    async def _replay_captures(self, station: Station, types: tuple[str, ...]) -> None:
+        for entry in self._entries:
+            if entry.mode == "offline" and entry.station == station.slug and entry.type in types:
+                async with self._replays.setdefault(entry.slug, asyncio.Lock()):
+                    await self._replay(entry, station)
+
+    async def _replay(self, entry: SourceEntry, station: Station) -> None:
+        """Replay a capture unless this very content was: under its lease, at full speed."""
+        digest = await asyncio.to_thread(_digest, entry)
+        deadline = self._clock.monotonic() + REPLAY_SECONDS
+        name = f"replay:{entry.station}:{entry.slug}"
+        while not await self._was_replayed(entry, station, digest):
+            if await self._leases.take(name, self._holder, REPLAY_SECONDS) is not None:
+                try:
+                    if not await self._was_replayed(entry, station, digest):
+                        await asyncio.wait_for(self._replay_once(entry, station, digest), REPLAY_SECONDS)
+                finally:
+                    await self._leases.release(name, self._holder)
+            elif self._clock.monotonic() > deadline:
+                raise ActionError(f"the capture of source {entry.slug} is being replayed elsewhere and is not done")
+            else:
+                await self._clock.sleep(0.2)
+
+    async def _was_replayed(self, entry: SourceEntry, station: Station, digest: str) -> bool:
+        async with self._store.session(station) as session:
+            row = await telemetry.ensure_source(session, entry.slug, entry.type, "offline", {})
+        return bool(row["configuration"].get(REPLAYED) == digest)
+
+    async def _replay_once(self, entry: SourceEntry, station: Station, digest: str) -> None:
+        connector = await self._opened(entry, station)
+        states = States(self._thin_seconds)
+        count = 0
+        async for event in connector.events():
+            states.add(event)
+            count += 1
+        latest, positions = states.take()
+        async with self._store.session(station) as session:
+            source_id = (await telemetry.ensure_source(session, entry.slug, entry.type, "offline", {}))["id"]
+            await telemetry.clear(session, source_id)
+            for start in range(0, len(positions), 5000):
+                await telemetry.add_events(session, source_id, positions[start : start + 5000])
+            await telemetry.set_latest(session, source_id, latest)
+            facts = {REPLAYED: digest, "stats": {k: v for k, v in connector.stats().items() if k in _KEPT}}
+            await telemetry.note_ingested(session, source_id, facts)
+        logger.info("capture_replayed", source=entry.slug, events=count, entities=len(latest), positions=len(positions))
+
+
+_KEPT: Final = ("read", "decoded", "rejected")
+
+
+def decoder_maker(specs: Mapping[str, ConnectorSpec]) -> Any:
+    """``decoder(type, format, source=…, position=…)`` over the registered connector types."""
+
+    def make(
+        type: str, format: str | None = None, *, source: str, position: tuple[float, float] | None = None
+    ) -> Decoder:
+        spec = specs.get(type)
+        if spec is None or spec.decoder is None:
+            raise ActionError(f"no plugin decodes {type}; it may be disabled")
+        return spec.decoder(format=format, head=b"", name="", position=position, source=source)
+
+    return make
+
+
+def _digest(entry: SourceEntry) -> str:
+    """SHA-256 of the capture and of how it is to be read."""
+    options = dict(entry.options)
+    url = next((str(value) for value in options.values() if str(value).startswith("file:")), None)
+    path = url.removeprefix("file://") if url else next((str(v) for v in options.values() if Path(str(v)).is_file()), "")
+    digest = hashlib.sha256(repr(sorted((k, str(v)) for k, v in options.items())).encode())
+    try:
+        with Path(path).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise ActionError(f"source {entry.slug}: its capture can't be read: {error}") from error
+    return digest.hexdigest()
+
+
+def _state(connector: Connector) -> str:
+    state = getattr(connector, "state", None)
+    return str(state()) if state is not None else "fresh"
+
+
+def _entry_of(slug: str, entries: Mapping[str, SourceEntry]) -> SourceEntry | None:
+    """The entry that reports as this source: of the same slug, or with a part added (exercise-sbs)."""
+    return entries.get(slug) or next((e for s, e in entries.items() if slug.startswith(f"{s}-")), None)
+
+
+def _parts(slug: str, rows: Mapping[str, Any]) -> bool:
+    return any(name.startswith(f"{slug}-") for name in rows)
+
+
+def _source_state(
+    slug: str,
+    row: telemetry.SourceRow | None,
+    entry: SourceEntry | None,
+    live: Mapping[str, Mapping[str, Any]],
+    station: Station,
+    now: datetime,
+) -> SourceState:
+    mode = row.mode if row else entry.mode if entry else "online"
+    detail = dict(live.get(entry.slug if entry else slug, {}))
+    state = detail.pop("state", None)
+    if mode == "offline":
+        state = "finished" if row is not None and REPLAYED in row.configuration else "waiting"
+        detail = dict(row.configuration.get("stats", {})) if row else {}
+    if row is not None:
+        detail["entities"] = row.entities
+    return SourceState(
+        slug=slug,
+        type=row.type if row else entry.type if entry else "",
+        mode=mode,
+        station=station.slug,
+        state=state or "silent",
+        exercise=bool(row and row.exercise) or bool(entry and entry.type == "exercise"),
+        last_event_at=row.newest if row else None,
+        detail=detail,
+    )

@@ -1,0 +1,115 @@
+"""What the sweeper asks and does: due rows, schedules, and what is kept no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from vtoc_bots.core.queue import PRUNE_LOG, SWEEP_HINTS, Hint
+from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.pool import Store
+
+MOST_HINTS: Final = 2000
+
+# A second's grace: what was just written has its own hint on the way.
+_DUE: Final = f"""
+(SELECT 'handle' AS entrypoint, i.conversation AS payload
+ FROM vtoc_engine.inbox i JOIN vtoc_engine.conversations c ON c.id = i.conversation
+ WHERE i.state = 'new' AND i.due_at < now() - interval '1 second' AND coalesce(c.handle_until < now(), true)
+ GROUP BY i.conversation LIMIT {MOST_HINTS})
+UNION ALL
+(SELECT 'advance', r.id::text FROM vtoc_engine.runs r
+ WHERE ((r.state = 'ready' AND r.created_at < now() - interval '1 second') OR (r.state = 'waiting' AND r.due_at <= now()))
+    AND coalesce(r.lease_until < now(), true) ORDER BY r.created_at LIMIT {MOST_HINTS})
+UNION ALL
+(SELECT 'deliver.' || c.queue, o.conversation
+ FROM vtoc_engine.outbox o JOIN vtoc_engine.conversations c ON c.id = o.conversation
+ WHERE o.state IN ('due', 'unknown') AND o.due_at < now() - interval '250 milliseconds'
+    AND coalesce(c.deliver_until < now(), true)
+ GROUP BY c.queue, o.conversation LIMIT {MOST_HINTS})
+"""
+# An outbound past its deadline that nobody delivers any more (its terminal is gone).
+_EXPIRE: Final = """
+UPDATE vtoc_engine.outbox SET state = 'expired', error = 'older than its deadline'
+WHERE state IN ('due', 'unknown') AND expires_at < now() - interval '1 minute'
+"""
+_SCHEDULES_DUE: Final = """
+SELECT name, playbook, station, inputs, cron, timezone, conversation, next_at
+FROM vtoc_engine.schedules WHERE is_active AND next_at <= now() ORDER BY next_at LIMIT 100
+"""
+_FIRE: Final = f"""
+WITH head AS (
+    UPDATE vtoc_engine.schedules SET last_at = next_at, next_at = $3, updated_at = now()
+    WHERE name = $1 AND next_at = $2 RETURNING $4::uuid AS id
+), {effects_sql(5)}
+SELECT id FROM head
+"""
+_PUT_OFF: Final = "UPDATE vtoc_engine.schedules SET next_at = $3, updated_at = now() WHERE name = $1 AND next_at = $2"
+_RETENTION: Final = (
+    "DELETE FROM vtoc_engine.buttons WHERE expires_at < now() - interval '1 day'",
+    "DELETE FROM vtoc_engine.leases WHERE expires_at < now() - interval '1 day'",
+    "DELETE FROM vtoc_engine.budgets WHERE updated_at < now() - interval '1 day'",
+    # Keys against doing things twice are kept a week at the least, whatever else is forgotten.
+    """DELETE FROM vtoc_engine.outbox WHERE state IN ('sent', 'refused', 'expired')
+        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    """DELETE FROM vtoc_engine.inbox WHERE state <> 'new'
+        AND received_at < now() - make_interval(days => greatest(7, $1::int))""",
+    """DELETE FROM vtoc_engine.runs WHERE state NOT IN ('ready', 'waiting')
+        AND finished_at < now() - make_interval(days => greatest(7, $1::int))""",
+    """DELETE FROM vtoc_engine.blobs b WHERE b.created_at < now() - make_interval(days => greatest(7, $1::int))""",
+)
+
+
+class DueSchedule(NamedTuple):
+    """A schedule whose time has come."""
+
+    name: str
+    playbook: str
+    station: str
+    inputs: Any
+    cron: str
+    timezone: str
+    conversation: str | None
+    next_at: datetime
+
+
+class Sweeps:
+    """The sweeper's statements."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def hint_due(self) -> int:
+        """Hint at every due, unfinished row with no live lease; how many rows there were."""
+        rows = await self._store.fetch(_DUE)
+        if rows:
+            hints = [Hint(row["entrypoint"], row["payload"]) for row in rows]
+            priorities, entrypoints, payloads = [h.priority for h in hints], [h[0] for h in hints], [h[1] for h in hints]
+            await self._store.execute(SWEEP_HINTS, priorities, entrypoints, payloads)
+        return len(rows)
+
+    async def expire(self) -> int:
+        """End outbounds that are past their deadlines."""
+        return await self._store.execute(_EXPIRE, idempotent=True)
+
+    async def due_schedules(self) -> Sequence[DueSchedule]:
+        """Schedules whose time has come."""
+        return [DueSchedule(*row.values()) for row in await self._store.fetch(_SCHEDULES_DUE)]
+
+    async def fire(self, schedule: DueSchedule, next_at: datetime, run: Mapping[str, Any]) -> bool:
+        """Insert the run and set the next time; False when another did it."""
+        effects = Effects(runs=[dict(run)])
+        arguments = effect_arguments([(run["id"], effects)])
+        row = await self._store.fetchrow(_FIRE, schedule.name, schedule.next_at, next_at, run["id"], *arguments)
+        return row is not None
+
+    async def put_off(self, schedule: DueSchedule, next_at: datetime) -> None:
+        """Set the next time without a run."""
+        await self._store.execute(_PUT_OFF, schedule.name, schedule.next_at, next_at)
+
+    async def forget(self, days: int) -> None:
+        """Delete what is older than it is kept."""
+        for statement in _RETENTION:
+            await self._store.execute(statement, *([days] if "$1" in statement else []), timeout=60)
+        await self._store.execute(PRUNE_LOG, timeout=60)

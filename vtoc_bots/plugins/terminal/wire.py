@@ -1,0 +1,154 @@
+"""Cards as plain text: what a piped terminal prints and a script reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from rich.cells import cell_len
+
+from vtoc_bots import (
+    Button,
+    Buttons,
+    Card,
+    Divider,
+    Fields,
+    File,
+    Image,
+    Plan,
+    PlanStep,
+    Progress,
+    Severity,
+    Table,
+    Text,
+)
+from vtoc_bots.plugins.terminal.choices import numbered
+from vtoc_bots.plugins.terminal.markdown import RULE, lines_of_markdown
+from vtoc_bots.plugins.terminal.neutral import neutral_line, neutral_lines, padded
+
+EXERCISE: Final = "EXERCISE: made-up traffic, nothing in this is real"
+REPEAT: Final = "(may be a repeat)"
+HINT: Final = "(type the number)"
+SEVERITY_WORDS: Final = MappingProxyType({Severity.GOOD: "OK", Severity.WARNING: "WARNING", Severity.BAD: "FAILED"})
+STEP_MARKS: Final = MappingProxyType(
+    {"planned": "·", "running": "▶", "done": "✓", "skipped": "–", "waiting": "⏸", "failed": "✗"}
+)
+_STATE_CELLS: Final = max(len(state) for state in STEP_MARKS)
+_GAP: Final = "  "
+_FILE_MARKS: Final = ("[image]", "[file]")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a card's picture or file: its path and size in bytes, or why there is none."""
+
+    path: str | None = None
+    size: int = 0
+    problem: str = ""
+
+
+def text_from_card(
+    card: Card, saved: Mapping[str, Saved] = MappingProxyType({}), *, may_be_repeat: bool = False
+) -> str:
+    """The card as lines of text without control characters.
+
+    `saved` says by blob where its pictures and files are; each is a line of its own, ``[image] PATH`` or ``[file]
+    PATH``, and no other line begins so. Blocks are parted by an empty line, the footer begins with ``-- ``.
+    """
+    head = [*([EXERCISE] if card.exercise else []), *([REPEAT] if may_be_repeat else [])]
+    heading = ": ".join(word for word in (SEVERITY_WORDS.get(card.severity), neutral_line(card.title)) if word)
+    parts = [[*head, *([heading] if heading else [])], *_parts(card, saved)]
+    if card.footer:
+        parts.append([f"-- {neutral_line(card.footer)}"])
+    return "\n\n".join("\n".join(line.rstrip() for line in part) for part in parts if part)
+
+
+def _parts(card: Card, saved: Mapping[str, Saved]) -> Iterator[list[str]]:
+    rows = numbered(card)
+    for block in card.blocks:
+        match block:
+            case Image() | File():
+                yield _file_lines(block, saved.get(block.blob, Saved(problem="not fetched")))
+            case Buttons():
+                yield [buttons_line(next(rows)[1])]
+            case _:
+                yield [f" {line}" if line.startswith(_FILE_MARKS) else line for line in _lines(block)]
+
+
+def _lines(block: Text | Fields | Table | Plan | Progress | Divider) -> list[str]:
+    match block:
+        case Text():
+            return [str(line) for line in lines_of_markdown(block.text)]
+        case Fields():
+            return field_lines([(pair.name, pair.value) for pair in block.fields])
+        case Table():
+            return table_lines(block)
+        case Plan():
+            return [step_line(step) for step in block.steps] or ["(no steps)"]
+        case Progress():
+            return [progress_line(block)]
+        case Divider():
+            return [RULE]
+
+
+def field_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """``name: value``, the values in one column; further lines of a value stand below its first."""
+    names = [f"{neutral_line(name)}:" for name, _ in pairs]
+    width = max((cell_len(name) for name in names), default=0)
+    lines: list[str] = []
+    for name, (_, value) in zip(names, pairs, strict=True):
+        first, *others = neutral_lines(value)
+        lines.append(f"{padded(name, width)} {first}")
+        lines += [" " * (width + 1) + other for other in others]
+    return lines
+
+
+def table_lines(table: Table) -> list[str]:
+    """Heads, a rule and the rows, in columns two spaces apart; numeric columns end together. Nothing is cut."""
+    count = max(len(table.columns), *(len(row) for row in table.rows), 0) if table.rows else len(table.columns)
+    rows = [[neutral_line(cell) for cell in row] + [""] * (count - len(row)) for row in (table.columns, *table.rows)]
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(count)]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (padded(row[c], widths[c], right=c in table.numeric) for c in range(count))
+        return _GAP.join(cells)
+
+    head, *body = (line(row) for row in rows)
+    return [head, _GAP.join("-" * width for width in widths), *(body or ["(no rows)"])]
+
+
+def step_line(step: PlanStep) -> str:
+    """A step's mark, its state in words, its title and detail."""
+    detail = f" – {neutral_line(step.detail)}" if step.detail else ""
+    return f"{STEP_MARKS[step.state]} {padded(step.state, _STATE_CELLS)}  {neutral_line(step.title)}{detail}"
+
+
+def progress_line(block: Progress) -> str:
+    """The text and how much is done: of what, and in per cent, where the total is known."""
+    text = neutral_line(block.text)
+    if block.done is None:
+        return text
+    if not block.total:
+        return f"{text}: {block.done}"
+    return f"{text}: {block.done} of {block.total} ({share_done(block):.0%})"
+
+
+def share_done(block: Progress) -> float:
+    """How much is done, 0 to 1."""
+    return min(1.0, max(0.0, (block.done or 0) / block.total)) if block.total else 0.0
+
+
+def buttons_line(row: Sequence[tuple[int | None, Button]]) -> str:
+    """``[1] Approve  [2] Deny  (type the number)``; a button that can't be chosen has ``[-]``."""
+    labels = [f"[{'-' if number is None else number}] {neutral_line(button.label)}" for number, button in row]
+    return _GAP.join([*labels, HINT])
+
+
+def _file_lines(block: Image | File, saved: Saved) -> list[str]:
+    mark, about = ("[image]", block.alt) if isinstance(block, Image) else ("[file]", "")
+    if saved.path is None:
+        # A colon, so that nobody takes the reason for a path.
+        return [f"{mark[:-1]}: {neutral_line(saved.problem)}] {neutral_line(about or block.name)}"]
+    return [f"{mark} {saved.path}", *([f"({neutral_line(about)})"] if about else [])]

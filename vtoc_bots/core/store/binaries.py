@@ -62,7 +62,7 @@ def candidates(wheel: Path | None) -> Iterator[Path]:
 
 
 def choose(wheel: Path | None, cluster_major: int | None) -> Binaries:
-    """The programs to run: for an existing cluster those of its major version. Raises StartupError if there are none."""
+    """The programs to run: for an existing cluster those of its major version. StartupError if there are none."""
     seen: dict[str, Binaries] = {}
     for folder in candidates(wheel):
         found = probe(folder)
@@ -86,22 +86,30 @@ def copied(binaries: Binaries, store: Path) -> Binaries:
     """A copy below `store` that every user may run, made once for each version and place."""
     origin = binaries.folder.parent
     stamp = (binaries.folder / "postgres").stat()
-    name = hashlib.sha256(f"{origin}\0{binaries.version}\0{stamp.st_size}\0{stamp.st_mtime_ns}".encode()).hexdigest()[
-        :16
-    ]
+    name = hashlib.sha256(f"{origin}\0{stamp.st_size}\0{stamp.st_mtime_ns}".encode()).hexdigest()[:16]
     target = store / f"postgres-{binaries.version}-{name}"
     if not target.is_dir():
         scratch = store / f".{target.name}.{os.getpid()}"
-        shutil.copytree(origin, scratch, ignore=_ignored, symlinks=True)
-        for path in (scratch, *scratch.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
+        _copy(origin, scratch)
         try:
             scratch.rename(target)
         except OSError:
             # Another process was quicker.
             shutil.rmtree(scratch)
-    return Binaries(target / "bin", binaries.version)
+    return Binaries(target / "postgres" / "install" / "bin", binaries.version)
+
+
+def _copy(origin: Path, target: Path) -> None:
+    """Copy an installation, and the libraries that a wheel keeps beside its package, which programs find relatively."""
+    package = origin.parent
+    libraries = package.parent / f"{package.name}.libs"
+    shutil.copytree(origin, target / "postgres" / "install", ignore=_ignored, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The embedded server's cluster: where it lives, whose it is, how it is made. For the supervisor: no library but Python's."""
+"""The embedded server's cluster: where it lives, whose it is, how it is made. Only Python's own libraries are used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import os
-import pwd
 import secrets
 import shutil
 import socket
@@ -15,9 +14,10 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.store.account import Account, environment, identity, may_pass, may_run, server_account
 from vtoc_bots.core.store.binaries import Binaries, choose, copied
 
 SHARED: Final = Path("/var/lib/vtoc-bots")
@@ -65,15 +65,6 @@ class State:
 
 
 @dataclass(frozen=True)
-class Account:
-    """The user that the server runs as when we are root."""
-
-    name: str
-    uid: int
-    gid: int
-
-
-@dataclass(frozen=True)
 class Cluster:
     """Everything needed to start the server."""
 
@@ -89,6 +80,8 @@ def prepare(data: Path, wheel: Path | None, *, durable: bool = True) -> Cluster:
 
     Raises StartupError that says what is wrong with the folder, the disk, the user or the programs.
     """
+    if not data.is_dir():
+        raise StartupError(f"postgres: {data} was removed while it was used. Start again")
     try:
         return _prepare(data, wheel, durable=durable)
     except OSError as error:
@@ -98,7 +91,7 @@ def prepare(data: Path, wheel: Path | None, *, durable: bool = True) -> Cluster:
 def _prepare(data: Path, wheel: Path | None, *, durable: bool) -> Cluster:
     known = State.load(data)
     state = known or State(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
-    account = _account(Path(state.home or data) / "postgres")
+    account = server_account(Path(state.home or data) / "postgres")
     home = Path(state.home) if state.home else _home(data, account)
     if known is None and _major(home / "postgres") is not None:
         raise StartupError(
@@ -110,7 +103,9 @@ def _prepare(data: Path, wheel: Path | None, *, durable: bool) -> Cluster:
         state = replace(state, home=str(home))
     folder = home / "postgres"
     binaries = choose(wheel, _major(folder))
-    if account and not _may(account, binaries.folder.parent, binaries.folder / "initdb"):
+    if account and not (
+        may_run(account, binaries.folder / "initdb") and may_run(account, binaries.folder / "postgres")
+    ):
         binaries = copied(binaries, _shared())
     state = _addressed(state, folder)
     state.save(data)
@@ -120,27 +115,9 @@ def _prepare(data: Path, wheel: Path | None, *, durable: bool) -> Cluster:
     return cluster
 
 
-def _account(folder: Path) -> Account | None:
-    """Whom the server runs as: ourselves unless we are root; the cluster's owner; else postgres or nobody."""
-    if os.geteuid() != 0:
-        return None
-    if folder.is_dir() and (owner := folder.stat()).st_uid != 0:
-        return Account(f"number {owner.st_uid}", owner.st_uid, owner.st_gid)
-    for name in ("postgres", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return Account(name, entry.pw_uid, entry.pw_gid)
-    raise StartupError(
-        "postgres: it refuses to run as root, and there is no user postgres or nobody. "
-        "Run vtoc-bots as an ordinary user, or set DATABASE_URL"
-    )
-
-
 def _home(data: Path, account: Account | None) -> Path:
     """Where a cluster lives: in the data folder, or where the server's user can reach."""
-    if account is None or _may(account, data):
+    if account is None or may_pass(account, data):
         return data
     if (data / "postgres").is_dir():
         raise StartupError(
@@ -170,40 +147,6 @@ def _claim(home: Path, data: Path) -> None:
             f"Remove {data / STATE_FILE} to begin an empty one"
         )
     owner.write_bytes(os.fsencode(data))
-
-
-def _may(account: Account, folder: Path, program: Path | None = None) -> bool:
-    """Whether a user can pass into a folder (and read all below it and run a program), found out by being that user.
-
-    Forks, so it is for a process with a single thread.
-    """
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setgid(account.gid)
-            os.setuid(account.uid)
-            able = os.access(folder, os.X_OK) and (program is None or _readable(folder, program))
-            os._exit(0 if able else 1)
-        except BaseException:
-            os._exit(2)
-    answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if answer == 2:
-        raise StartupError(
-            f"postgres: it refuses to run as root, and becoming user {account.name} failed. "
-            f"Run vtoc-bots as an ordinary user, or set DATABASE_URL"
-        )
-    return answer == 0
-
-
-def _readable(folder: Path, program: Path) -> bool:
-    """Whether we can run the program and read the files it needs, of which one of each kind is tried."""
-    if not os.access(program, os.X_OK):
-        return False
-    needed = (folder / "share", "**/postgres.bki"), (folder / "lib", "**/plpgsql.so")
-    return all(
-        any(os.access(found, os.R_OK) for found in below.glob(pattern)) for below, pattern in needed if below.is_dir()
-    )
 
 
 def _major(folder: Path) -> int | None:
@@ -281,17 +224,6 @@ def _initdb(cluster: Cluster, scratch: Path, password: Path) -> None:
     )
     if answer.returncode:
         raise StartupError(f"postgres: initdb failed: {' '.join(answer.stderr.split())[-600:]}")
-
-
-def identity(account: Account | None) -> dict[str, Any]:
-    """subprocess's arguments to become that user."""
-    return {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
-
-
-def environment() -> dict[str, str]:
-    """The server's environment: none of the PG variables that would change where it looks."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "LC_ALL": "C"}
 
 
 def sync(folder: Path) -> None:

@@ -153,16 +153,14 @@ class Embedded:
         waits = backoff(_WATCH_SECONDS, 10.0)
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if not _is_unsupervised(self._data):
-                continue
-            logger.warning("postgres_taken_over", data=str(self._data))
             try:
-                await self._start_or_join()
-            except StartupError as error:
+                if _is_unsupervised(self._data):
+                    logger.warning("postgres_taken_over", data=str(self._data))
+                    await self._start_or_join()
+                    waits = backoff(_WATCH_SECONDS, 10.0)
+            except (StartupError, OSError) as error:
                 logger.error("postgres_not_started", error=str(error))
                 await asyncio.sleep(next(waits))
-            else:
-                waits = backoff(_WATCH_SECONDS, 10.0)
 
     def _see_log(self) -> str:
         return f"Its log is {log_path(self._data)}"

@@ -13,7 +13,15 @@ import asyncpg
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.connection import TIMEOUT_SECONDS, Connection, Row, connect
-from vtoc_bots.core.store.retry import DatabaseUnavailable, TransactionConflict, backoff, driven, transient
+from vtoc_bots.core.store.retry import (
+    DatabaseUnavailable,
+    TransactionConflict,
+    backoff,
+    driven,
+    give_up,
+    is_gone,
+    transient,
+)
 from vtoc_bots.core.store.session import Session, opening
 from vtoc_bots.core.store.urls import ROLES, DatabaseUrl, DatabaseUrls
 
@@ -218,7 +226,7 @@ async def _begun(raw: Any, sql: str, timeout_seconds: float) -> None:
     try:
         await driven(raw, raw.execute(sql, timeout=timeout_seconds))
     except BaseException:
-        raw.terminate()
+        give_up(raw)
         raise
 
 
@@ -240,10 +248,10 @@ async def _ended(raw: Any, timeout_seconds: float) -> AsyncIterator[None]:
 async def _rolled_back(raw: Any, timeout_seconds: float) -> None:
     """Rolls back; where that fails too, the connection is given up. The error that led here is the one to tell."""
     try:
-        if not raw.is_closed():
+        if not is_gone(raw):
             await driven(raw, raw.execute("ROLLBACK", timeout=timeout_seconds))
     except (DatabaseUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
-        raw.terminate()
+        give_up(raw)
 
 
 def _cannot_open(url: DatabaseUrl, error: Exception) -> str:

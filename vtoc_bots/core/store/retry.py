@@ -53,10 +53,24 @@ async def driven(raw: Any, call: Awaitable[T]) -> T:
     try:
         return await call
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        known = transient(error, is_closed=raw.is_closed())
+        known = transient(error, is_closed=is_gone(raw))
         if known is None:
             raise
         raise known from error
+
+
+def is_gone(raw: Any) -> bool:
+    """Whether a lent connection is closed. The pool takes such a one back at once, and then it answers no question."""
+    try:
+        return bool(raw.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def give_up(raw: Any) -> None:
+    """Close a lent connection at once: its state is unknown, and nobody else may get it."""
+    if not is_gone(raw):
+        raw.terminate()
 
 
 def backoff(first_seconds: float = 0.05, most_seconds: float = 1.0) -> Iterator[float]:

@@ -22,7 +22,8 @@ from types import FrameType
 from typing import Any, Final
 
 from vtoc_bots.core.errors import StartupError
-from vtoc_bots.core.store.cluster import Cluster, environment, identity, prepare
+from vtoc_bots.core.store.account import environment, identity
+from vtoc_bots.core.store.cluster import Cluster, prepare
 
 SERVER_LOCK: Final = "postgres.lock"
 """Locked by the supervisor while it lives."""
@@ -67,7 +68,8 @@ SETTINGS: Final = {
     "client_connection_check_interval": "5s",
 }
 SETTINGS_18: Final = {"io_method": "sync"}
-NOT_DURABLE: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off"}
+"""For tests: a power cut may lose everything, a killed server still loses nothing."""
 
 
 def main() -> None:
@@ -141,6 +143,8 @@ class Supervisor:
             if self._server is not None and self._server.poll() is None:
                 self._wait(_POLL_SECONDS)
                 continue
+            if not self._data.is_dir():
+                return
             _log(f"the server ended ({self._server and self._server.returncode}); starting it again in {pause:.1f} s")
             self._wait(pause)
             pause = 0.1 if time.monotonic() - since > _HEALTHY_SECONDS else min(pause * 2, _MOST_PAUSE_SECONDS)
@@ -298,7 +302,7 @@ def _works_in(process: str, place: str) -> bool:
 def why_not_started(data: Path, log: str) -> str:
     """What the server's last words mean."""
     fatal = re.findall(r"(?:FATAL|PANIC|ERROR):\s*(.*)", log)
-    said = "; ".join(fatal[-3:]) or log.strip()[-300:] or "it said nothing"
+    said = "; ".join(fatal[-3:]) or " ".join(log.split())[-300:] or "it said nothing"
     if "No space left" in log:
         return f"postgres: the disk of {data} is full. Free some space and start again ({said})"
     return f"postgres: the server did not start: {said}. Its log is {log_path(data)}"

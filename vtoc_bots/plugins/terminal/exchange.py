@@ -33,11 +33,11 @@ PAUSES_SECONDS: Final = (0.5, 1.0, 2.0, 4.0)
 class LineState(Enum):
     """How far a line is."""
 
-    HANDING = "being handed over"
-    OPEN = "not answered"
-    PARKED = "an approval was asked for; no result yet"
-    ANSWERED = "answered"
-    REFUSED = "not accepted"
+    HANDING = "is being handed over"
+    OPEN = "is not answered"
+    PARKED = "waits for an approval or an answer"
+    ANSWERED = "is answered"
+    REFUSED = "was not accepted"
 
 
 @dataclass(slots=True)
@@ -76,6 +76,8 @@ class Exchange:
     lines: list[Handed] = field(default_factory=list)
     """Those without their final answer."""
     _count: int = 0
+    trouble: str = ""
+    """Why the last line or completion did not get through; empty when it did."""
     _choices: tuple[str, tuple[Choice, ...]] = ("", ())
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _heard: list[Outbound] = field(default_factory=list)
@@ -117,9 +119,9 @@ class Exchange:
         return line
 
     async def completions(self, text: str) -> tuple[tuple[str, str], ...]:
-        """What core offers for a line that is being typed: (value, label)."""
+        """What core offers for a line that is being typed: (value, label). Raises TransientError."""
         message = self._message(Handed(text, event_id=str(uuid4())), MessageKind.CHOICES)
-        offered = await self.inbox.accept(message)
+        offered = await self._once(message)
         return offered.choices if isinstance(offered, Choices) else ()
 
     async def heard(self, outbound: Outbound) -> None:
@@ -151,8 +153,8 @@ class Exchange:
                 continue
             if is_answer(outbound):
                 line.state = LineState.ANSWERED
-            elif outbound.kind is OutboundKind.APPROVAL:
-                line.state = LineState.PARKED
+            elif outbound.kind is not OutboundKind.PROGRESS:
+                line.state = LineState.PARKED  # its run asks for something that a later line may give
         self.lines = [line for line in self.lines if line.state is not LineState.ANSWERED]
 
     def _message(self, line: Handed, kind: MessageKind = MessageKind.TEXT) -> Message:
@@ -164,6 +166,7 @@ class Exchange:
             conversation=self.conversation,
             sender=self.sender,
             text=line.text,
+            mentions_us=True,  # whom else would anything typed here be for
             kind=MessageKind.BUTTON if token else kind,
             token=token,
             message_ref=line.event_id,
@@ -177,10 +180,19 @@ class Exchange:
         """The acknowledgement. Raises TransientError after the last try; the event id makes tries safe to repeat."""
         for pause in PAUSES_SECONDS:
             try:
-                return await self.inbox.accept(message)
+                return await self._once(message)
             except TransientError as error:
                 await self.clock.sleep(error.after_seconds or pause)
-        return await self.inbox.accept(message)
+        return await self._once(message)
+
+    async def _once(self, message: Message) -> object:
+        try:
+            acknowledgement = await self.inbox.accept(message)
+        except TransientError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return acknowledgement
 
 
 def is_answer(outbound: Outbound) -> bool:

@@ -21,6 +21,7 @@ from vtoc_bots.plugins.terminal.transport import (
 from vtoc_bots.plugins.terminal.wire import text_from_card
 
 READ_AHEAD: Final = 1000
+SHOWN_LETTERS: Final = 60
 
 
 class PipedFrontEnd:
@@ -144,8 +145,8 @@ class PipedFrontEnd:
 
 def _reason(line: Handed, wait_seconds: float) -> str:
     which = f"line {line.number}" if line.number else "a line from before the restart"
-    why = line.problem or f"within {wait_seconds:g} s"
-    return f"{which} ({neutral_line(line.text)[:60]}): {line.state.value}: {why}"
+    why = line.problem or f"no final answer within {wait_seconds:g} s"
+    return f"{which}, {neutral_line(line.text)[:SHOWN_LETTERS]!r}, {line.state.value} ({why})"
 
 
 async def _cancelled(*tasks: asyncio.Task[object]) -> None:

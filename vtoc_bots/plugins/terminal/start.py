@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import AsyncIterator
 
 from vtoc_bots import TerminalOptions, TransportContext
 from vtoc_bots.plugins.terminal.files import FileSaver
+from vtoc_bots.plugins.terminal.history import open_history
 from vtoc_bots.plugins.terminal.piped import PipedFrontEnd
-from vtoc_bots.plugins.terminal.prompt import PromptFrontEnd
+from vtoc_bots.plugins.terminal.prompt import Banner, PromptFrontEnd
 from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings
 from vtoc_bots.plugins.terminal.stdin import lines_of
@@ -18,10 +21,29 @@ def terminal_transport(
     context: TransportContext, seat: TerminalSeat, options: TerminalOptions, station: str, settings: TerminalSettings
 ) -> TerminalTransport:
     """The transport at a seat. A prompt needs a terminal; without one nothing is read and replies are plain text."""
-    front_end: FrontEnd
-    if options.mode == "piped":
-        lines = lines_of(sys.stdin.fileno())
-        front_end = PipedFrontEnd(lines, sys.stdout, sys.stderr, wait_seconds=options.wait_seconds, clock=context.clock)
-    else:
-        front_end = PromptFrontEnd(station, settings, seat.folder, sys.stdout)
-    return TerminalTransport(context, seat, front_end, FileSaver(context.blobs.get, options.out_dir))
+    return TerminalTransport(
+        context,
+        seat,
+        _front_end(context, seat, options, station, settings),
+        FileSaver(context.blobs.get, options.out_dir),
+    )
+
+
+def _front_end(
+    context: TransportContext, seat: TerminalSeat, options: TerminalOptions, station: str, settings: TerminalSettings
+) -> FrontEnd:
+    if options.mode == "prompt" and sys.stdin.isatty() and sys.stdout.isatty():
+        banner = Banner(station, options.out_dir, getattr(context, "web_address", None))
+        return PromptFrontEnd(
+            banner, open_history(seat.folder, settings.history_lines), sys.stdout, colour=not settings.no_color
+        )
+    if options.mode == "prompt":
+        print("vtoc-bots: this is no terminal, so nothing is read from it. Replies are printed here.", file=sys.stderr)
+    lines = _nothing() if options.mode == "prompt" else lines_of(sys.stdin.fileno())
+    return PipedFrontEnd(lines, sys.stdout, sys.stderr, wait_seconds=options.wait_seconds, clock=context.clock)
+
+
+async def _nothing() -> AsyncIterator[str]:
+    """No line, ever: what a prompt reads where there is nobody to ask."""
+    await asyncio.Event().wait()
+    yield ""

@@ -107,16 +107,20 @@ def field_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 def table_lines(table: Table) -> list[str]:
     """Heads, a rule and the rows, in columns two spaces apart; numeric columns end together. Nothing is cut."""
-    count = max(len(table.columns), *(len(row) for row in table.rows), 0) if table.rows else len(table.columns)
-    rows = [[neutral_line(cell) for cell in row] + [""] * (count - len(row)) for row in (table.columns, *table.rows)]
-    widths = [max(cell_len(row[column]) for row in rows) for column in range(count)]
+    rows = cells_of(table)
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
-        cells = (padded(row[c], widths[c], right=c in table.numeric) for c in range(count))
-        return _GAP.join(cells)
+        return _GAP.join(padded(cell, widths[c], right=c in table.numeric) for c, cell in enumerate(row))
 
     head, *body = (line(row) for row in rows)
     return [head, _GAP.join("-" * width for width in widths), *(body or ["(no rows)"])]
+
+
+def cells_of(table: Table) -> list[list[str]]:
+    """The heads and rows, each cell on one line; what a row lacks is filled with empty cells."""
+    count = max(len(row) for row in (table.columns, *table.rows))
+    return [[neutral_line(cell) for cell in row] + [""] * (count - len(row)) for row in (table.columns, *table.rows)]
 
 
 def step_line(step: PlanStep) -> str:
@@ -132,7 +136,8 @@ def progress_line(block: Progress) -> str:
         return text
     if not block.total:
         return f"{text}: {block.done}"
-    return f"{text}: {block.done} of {block.total} ({share_done(block):.0%})"
+    count = f"{block.done} of {block.total}"
+    return f"{text} ({share_done(block):.0%})" if count in text else f"{text}: {count} ({share_done(block):.0%})"
 
 
 def share_done(block: Progress) -> float:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import io
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from vtoc_bots.plugins.pictures.extent import Box, View
 from vtoc_bots.plugins.pictures.projection import Azimuthal, Floats, PlateCarree
 
+DATA = Path(__file__).parent / "data"
 CHUNK = 64
 """Vertices that are kept or thinned together."""
 WIDE_CHUNK_DEG = 20.0
@@ -70,8 +70,7 @@ class Outline(NamedTuple):
 @functools.cache
 def _arrays(name: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of a packaged file. They are never changed, so one copy serves a process."""
-    content = resources.files("vtoc_bots.plugins.pictures").joinpath("data", name).read_bytes()
-    with np.load(io.BytesIO(content)) as archive:
+    with np.load(DATA / name) as archive:
         return dict(archive)
 
 

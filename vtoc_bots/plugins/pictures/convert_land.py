@@ -25,6 +25,7 @@ LONGEST_STEP = 30_000
 """Quantised units one delta may span; an int16 holds 32,767."""
 SMALLEST_TOWN = 40_000
 TOWN_NAME_LENGTH = 28
+NULL_ISLAND_DEG = 0.1
 
 Line = NDArray[np.int64]
 
@@ -53,11 +54,15 @@ def ring_indexes(geometry: dict[str, Any]) -> Iterator[list[int]]:
 
 
 def unwrapped(line: Line, turn: int) -> Line:
-    """Return the line with longitudes running on past the antimeridian; `turn` units are 360°."""
+    """Return the line with longitudes running on past the antimeridian, its middle within one turn from 180° W.
+
+    `turn` units are 360°; 180° W is zero.
+    """
     steps = np.diff(line[:, 0])
     steps -= turn * np.rint(steps / turn).astype(np.int64)
     x = np.concatenate([line[:1, 0], line[0, 0] + np.cumsum(steps)])
-    return np.column_stack([x, line[:, 1]])
+    middle = (int(x.min()) + int(x.max())) // 2
+    return np.column_stack([x - middle // turn * turn, line[:, 1]])
 
 
 def closed(ring: Line, turn: int, south_pole: int) -> Line:
@@ -100,7 +105,14 @@ def land_rings(topology: dict[str, Any]) -> list[Line]:
     turn, south_pole = round(360 / scale_x), round((-90 - topology["transform"]["translate"][1]) / scale_y)
     arcs = decode_arcs(topology)
     rings = (joined(arcs, indexes) for indexes in ring_indexes(topology["objects"]["land"]))
-    return [split_steps(closed(unwrapped(ring, turn), turn, south_pole)) for ring in rings]
+    real = (ring for ring in rings if not is_null_island(ring, topology["transform"]))
+    return [split_steps(closed(unwrapped(ring, turn), turn, south_pole)) for ring in real]
+
+
+def is_null_island(ring: Line, transform: dict[str, Any]) -> bool:
+    """Return whether a ring is Natural Earth's marker for mistakes, a metre of land at 0° N 0° E."""
+    degrees = ring * transform["scale"] + transform["translate"]
+    return bool(np.abs(degrees).max() < NULL_ISLAND_DEG)
 
 
 def border_lines(topology: dict[str, Any]) -> list[Line]:

@@ -23,7 +23,16 @@ from vtoc_bots.plugins.pictures.picture import MapPicture
 LENGTH_BYTES = 8
 DRAWN = b"+"
 """What begins an answer that is a picture; see `vtoc_bots.plugins.pictures.worker`."""
-MODULE = "vtoc_bots.plugins.pictures.worker"
+PACKAGE = "vtoc_bots.plugins.pictures"
+BOOT = """
+import sys, types
+package = types.ModuleType(sys.argv[1])
+package.__path__ = [sys.argv[2]]
+sys.modules[sys.argv[1]] = package
+from vtoc_bots.plugins.pictures.worker import main
+main()
+"""
+"""Starts a worker without running the plugin's `__init__`: that offers actions and so needs core, a drawer does not."""
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """What of the environment a worker gets: it needs no secret."""
 EXIT_SECONDS = 2.0
@@ -208,7 +217,7 @@ class MapPool:
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", MODULE),
+            *(sys.executable, "-P", "-c", BOOT, PACKAGE, str(Path(__file__).parent)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,

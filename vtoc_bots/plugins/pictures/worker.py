@@ -56,7 +56,3 @@ def main() -> None:
         body = answer_to(requests.get())
         answers.write(LENGTH.pack(len(body)) + body)
         answers.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
@@ -50,19 +50,26 @@ class Capture:
         with self._open() as file:
             return self._read(file, _HEAD_BYTES)
 
-    def chunks(self, decoder: Decoder) -> Iterator[bytes]:
+    def chunks(self, decoder: Decoder) -> Generator[bytes]:
         """The content in pieces that `decoder` can be fed. Of a document at most 256 MiB."""
         size = _LARGEST_DOCUMENT_BYTES if isinstance(decoder, DecodesDocuments) else _CHUNK_BYTES
         with self._open() as file:
             while data := self._read(file, size):
                 yield data
 
-    def _open(self) -> BinaryIO:
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
         with self._readable():
             file = self.path.open("rb")
-            compressed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
+        with file:
+            with self._readable():
+                compressed = file.read(2) == b"\x1f\x8b"
+                file.seek(0)
+            if not compressed:
+                yield file
+                return
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
 
     def _read(self, file: BinaryIO, size: int) -> bytes:
         try:
@@ -112,12 +119,12 @@ class CaptureFeed:
         try:
             modified_at = await asyncio.to_thread(self._capture.modified_at)
             decoder = self._decoder_for(await asyncio.to_thread(self._capture.head), self._capture.path.name)
-            chunks = self._capture.chunks(decoder)
             self._state = "fresh"
-            while (data := await asyncio.to_thread(next, chunks, None)) is not None:
-                self._bytes += len(data)
-                for event in self._counts.take(decoder.feed(data, modified_at)):
-                    yield await self._paced(event)
+            with closing(self._capture.chunks(decoder)) as chunks:
+                while (data := await asyncio.to_thread(next, chunks, None)) is not None:
+                    self._bytes += len(data)
+                    for event in self._counts.take(decoder.feed(data, modified_at)):
+                        yield await self._paced(event)
         except UsageError as error:
             self._state = "failed"
             raise ConfigError(f"{self._source}: {error}") from error

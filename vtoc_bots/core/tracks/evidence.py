@@ -1,0 +1,161 @@
+"""What speaks for an identity being the same entity as each candidate, and what for its being one of its own."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from vtoc_bots.core.tracks.identity import Identity
+
+CHANCE_COST: Final = 15.0
+"""What it costs to believe that an entity nobody else sees is by chance where another one is."""
+ALTITUDE_CHANCE_COST: Final = 8.0
+"""The same of its altitude."""
+NEW_CANDIDATE_COST: Final = 10.0
+"""What it costs to believe that the others began to see an entity so much later."""
+OUTSIDE_COST: Final = 30.0
+"""Of one report outside the gate."""
+MEMORY: Final = 30.0
+"""No explanation falls further behind the best, so that each can come back when things change."""
+LARGEST_OWN_COST: Final = 15.0
+FIRST_INTERVAL_SECONDS: Final = 12.0
+INTERVAL_GROWTH: Final = 1.2
+LONGEST_INTERVAL_SECONDS: Final = 60.0
+
+
+class Comparison(NamedTuple):
+    """One report held against one candidate."""
+
+    inside: bool
+    """Whether it is inside the gate."""
+    chi2: float
+    metres: float
+    cost: float
+    """-2 ln of its likelihood, as against a report exactly where and as sharp as the reporting source's own."""
+
+
+class Pair:
+    """The evidence for one candidate."""
+
+    __slots__ = ("latest", "total")
+
+    def __init__(self, total: float, latest: Comparison) -> None:
+        self.total = total
+        self.latest = latest
+
+
+class Evidence:
+    """Sums of costs (-2 ln likelihood) over an identity's reports, one for each explanation.
+
+    The explanations are its `pairs` and being `alone`: an entity nobody else sees, whose reports its own filter
+    predicts. A difference of two sums is the margin of one over the other, in χ². Sequential hypothesis tests of
+    this kind are Wald's; the costs are the score functions of track-oriented multiple-hypothesis tracking
+    (Blackman and Popoli, Design and Analysis of Modern Tracking Systems, chapter 6).
+    """
+
+    __slots__ = ("_behind", "_owner", "_prior", "alone", "interval", "own_cost", "pairs", "reports", "sequence", "t")
+
+    def __init__(self, owner: Identity) -> None:
+        self._owner = owner
+        self.pairs: dict[Identity, Pair] = {}
+        self.t = -math.inf
+        """Time of the newest report."""
+        self.interval = FIRST_INTERVAL_SECONDS
+        """About how many seconds lie between two of the reports."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._prior = 0.0
+        self._behind = 0.0
+        self.alone = 0.0
+        self.own_cost = 0.0
+        self.reports = 0
+        self.sequence = 0
+        """The merger's count of reports at the newest one."""
+
+    def forget(self) -> None:
+        """Begin anew: what was known of the candidates is no longer true."""
+        for candidate in self.pairs:
+            candidate.suitors.pop(self._owner, None)
+        self.pairs.clear()
+        self._reset()
+
+    def begin(self, t: float, innovation: float, variance_ratio: float, has_altitude: bool) -> None:
+        """Take in a new report: how far (χ²) it was from what its own filter predicted, and how vague that was.
+
+        `variance_ratio` is the innovation's variance over the report's own.
+        """
+        if 0.0 < t - self.t < LONGEST_INTERVAL_SECONDS:
+            self.interval = min(t - self.t, INTERVAL_GROWTH * self.interval)
+        self.t = t
+        self.reports += 1
+        if self.reports == 1:
+            self._prior = CHANCE_COST + (ALTITUDE_CHANCE_COST if has_altitude else 0.0)
+            self.alone = self._prior
+            self._behind = MEMORY
+            self.own_cost = 0.0
+            return
+        best = min((pair.total for pair in self.pairs.values()), default=self.alone)
+        self._behind = min(best, self.alone) + MEMORY
+        self.own_cost = min(innovation + 2.0 * math.log(variance_ratio), LARGEST_OWN_COST)
+        self.alone += self.own_cost
+
+    def observe(self, candidate: Identity, seen: Comparison) -> None:
+        """Take in how the newest report compares with a candidate. One outside the gate is not taken up."""
+        pair = self.pairs.get(candidate)
+        if pair is not None:
+            pair.total += min(seen.cost, OUTSIDE_COST) if seen.inside else OUTSIDE_COST
+            pair.latest = seen
+        elif seen.inside:
+            self.pairs[candidate] = Pair(self._entry(candidate) + min(seen.cost, OUTSIDE_COST), seen)
+            candidate.suitors[self._owner] = None
+
+    def pass_over(self, candidate: Identity) -> None:
+        """The newest report says nothing about a candidate, which has not reported of late."""
+        self.pairs[candidate].total += self.own_cost
+
+    def miss(self, candidate: Identity) -> None:
+        """The newest report is nowhere near a candidate."""
+        pair = self.pairs[candidate]
+        pair.total += OUTSIDE_COST
+        pair.latest = pair.latest._replace(inside=False)
+
+    def settle(self) -> None:
+        """Bound how far each explanation is behind the best, and give up the candidates that are furthest behind."""
+        if not self.pairs:
+            return
+        best = min(self.alone, min(pair.total for pair in self.pairs.values()))
+        furthest = best + MEMORY
+        for candidate, pair in list(self.pairs.items()):
+            if pair.total < furthest:
+                continue
+            pair.total = furthest
+            if not pair.latest.inside and candidate is not self._owner.host:
+                self.drop(candidate)
+        self.alone = min(self.alone, furthest)
+
+    def drop(self, candidate: Identity) -> None:
+        """Give up a candidate."""
+        if self.pairs.pop(candidate, None) is not None:
+            candidate.suitors.pop(self._owner, None)
+
+    def rename(self, old: Identity, new: Identity) -> None:
+        """What spoke for `old` speaks for `new`, which it turned out to be."""
+        pair = self.pairs.get(old)
+        self.drop(old)
+        if pair is not None and new not in self.pairs:
+            self.pairs[new] = pair
+            new.suitors[self._owner] = None
+
+    def overdue(self, now: float) -> int:
+        """How many reports have failed to come by `now`."""
+        return int((now - self.t) / self.interval + 0.1) if now > self.t else 0
+
+    def _entry(self, candidate: Identity) -> float:
+        """The sum a candidate begins with: what its absence until now says."""
+        if self.reports == 1:
+            return 0.0
+        if candidate.since < self.sequence:
+            return self._behind
+        return min(self._behind, self.alone - self.own_cost - self._prior + NEW_CANDIDATE_COST)

@@ -42,6 +42,11 @@ def test_an_event_is_one_json_line_with_time_level_and_name_first(logs: Logs, ou
     assert (line["level"], line["event"], line["nested"]) == ("info", "message_handled", {"a": [1]})
 
 
+def test_a_logger_made_for_a_module_names_it(logs: Logs, output: Output) -> None:
+    structlog.get_logger("vtoc_bots.core.inbox").info("message_accepted")
+    assert output.lines()[0]["logger"] == "vtoc_bots.core.inbox"
+
+
 def test_a_registered_secret_is_in_no_line_nor_traceback(logs: Logs, output: Output) -> None:
     log = get_logger()
     logs.redactor.add("learned-later")

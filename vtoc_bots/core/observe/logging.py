@@ -59,7 +59,7 @@ class Logs:
                 self._rendered,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-            logger_factory=lambda *_: _Writer(self),
+            logger_factory=lambda *name: _Writer(self, *name),
             cache_logger_on_first_use=False,
         )
         root = logging.getLogger()
@@ -101,8 +101,16 @@ class Logs:
 class _Writer:
     """What structlog's loggers end in: every method writes the rendered line."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: Logs, name: str = "") -> None:
+        self.name = name
         self.debug = self.info = self.warning = self.error = self.critical = self.exception = self.msg = logs.write
+
+
+def _named(writer: Any, _: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the module a logger was made for: ``structlog.get_logger(__name__)``."""
+    if isinstance(writer, _Writer) and writer.name:
+        event.setdefault("logger", writer.name)
+    return event
 
 
 class _RoutedHandler(logging.Handler):

@@ -54,6 +54,7 @@ class Logs:
         structlog.configure(
             processors=[
                 merge_contextvars,
+                _named,
                 structlog.processors.add_log_level,
                 structlog.processors.format_exc_info,
                 self._rendered,

@@ -71,6 +71,13 @@ def context(
     return OpenContext(slug, clock or FakeClock(), Path(), station_position, http, adsb_decoder, mode)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - counters are watched, which raise no event
+            await asyncio.sleep(0)
+
+
 def events_in(results: list[TelemetryEvent | Rejected]) -> list[TelemetryEvent]:
     """The events among a decoder's results."""
     return [result for result in results if isinstance(result, TelemetryEvent)]

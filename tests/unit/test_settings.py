@@ -187,3 +187,7 @@ def test_secret_values_are_those_named_like_secrets_and_passwords_in_urls() -> N
         secret_values({"A_TOKEN": "abcdef1", "KEY": "short", "MONKEY": "bananas", "URL": "redis://u:p%40ssword@h/0"})
     )
     assert found == {"abcdef1", "p%40ssword", "p@ssword"}
+
+
+def test_a_variable_named_like_a_field_is_no_setting(tmp_path: Path) -> None:
+    assert load(tmp_path, config_dir="x", terminal="x", api_port="1").api_port == 8080

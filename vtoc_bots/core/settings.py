@@ -35,6 +35,7 @@ from vtoc_bots.core.config import (
 from vtoc_bots.core.documents import Problem, read_document
 from vtoc_bots.core.environment import is_secret_name, merged, secret_values
 from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.ports import TerminalOptions
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -156,11 +157,15 @@ class Variables(BaseModel):
     commands_per_minute: int = _set(
         "VTOC_COMMANDS_PER_MINUTE", 10, "a number, 1 or more", "Commands one operator may give a minute", ge=1
     )
-    retention_days: float = _set(
-        "VTOC_RETENTION_DAYS", 30, "days, 7 or more", "How long finished messages, runs and pictures are kept", ge=7
+    retention_days: int = _set(
+        "VTOC_RETENTION_DAYS",
+        30,
+        "whole days, 7 or more",
+        "How long finished messages, runs and pictures are kept",
+        ge=7,
     )
-    telemetry_retention_days: float = _set(
-        "VTOC_TELEMETRY_RETENTION_DAYS", 7, "days, 1 or more", "How long telemetry events are kept", ge=1
+    telemetry_retention_days: int = _set(
+        "VTOC_TELEMETRY_RETENTION_DAYS", 7, "whole days, 1 or more", "How long telemetry events are kept", ge=1
     )
     thin_seconds: float = _seconds(
         "VTOC_THIN_SECONDS", 5, "One position an entity is stored in this time; 0 stores all", lowest=0
@@ -183,6 +188,8 @@ class Settings(Variables):
     sources: tuple[SourceEntry, ...]
     """The sources to run: the enabled ones, or the exercise when there is none."""
     disabled_sources: tuple[SourceEntry, ...]
+    terminal: TerminalOptions | None = None
+    """How this process uses its terminal; None where it does not."""
     variables: SkipValidation[Mapping[str, str]] = Field(repr=False)
     """All variables, for plugins' own settings. Holds secrets."""
 
@@ -277,7 +284,8 @@ def load_settings(
         "disabled_sources": tuple(source for source in sources if not source.enabled),
         "variables": MappingProxyType(variables),
     }
-    return Settings.model_validate({**checked, **derived})
+    aliases = {field.alias for field in Variables.model_fields.values() if field.alias}
+    return Settings.model_validate({name: checked[name] for name in aliases & checked.keys()} | derived)
 
 
 def read_variables(model: type[M], variables: Mapping[str, str]) -> tuple[M | None, list[Problem]]:

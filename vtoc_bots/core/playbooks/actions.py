@@ -40,7 +40,10 @@ def action(
     """
 
     def make(call: Callable[..., Awaitable[Any]]) -> ActionSpec:
-        Level.parse(level)
+        try:
+            Level.parse(level)
+        except ValueError as error:
+            raise PluginError(f"action {name}: {error}") from error
         hints = _hints(name, call)
         doc = (inspect.getdoc(call) or "").partition("\n")[0]
         return ActionSpec(

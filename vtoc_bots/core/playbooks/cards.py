@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 from vtoc_bots.core.access import Decision, Station, Verdict
 from vtoc_bots.core.cards import Block, Card, Fields, Pair, Plan, PlanStep, Progress, Severity, Text
 from vtoc_bots.core.ids import short_id
-from vtoc_bots.core.playbooks import expressions
 from vtoc_bots.core.playbooks.expressions import (
     Expression,
     ExpressionError,
@@ -20,7 +19,9 @@ from vtoc_bots.core.playbooks.expressions import (
     Template,
     as_text,
     evaluate,
+    expressions_of,
     is_true,
+    nodes_of,
 )
 from vtoc_bots.core.playbooks.inputs import command_text, shown_input
 from vtoc_bots.core.playbooks.interpreter import Node
@@ -210,7 +211,7 @@ class _Unknown:
 
 
 def _known(template: Template, scope: Mapping[str, Any]) -> Any:
-    if any(_needs_run(expression.tree) for expression in expressions.expressions_of(template)):
+    if any(_needs_run(expression.tree) for expression in expressions_of(template)):
         return _Unknown(_written(template))
     try:
         return evaluate(template, scope)
@@ -227,12 +228,7 @@ def _needs_run(node: Node) -> bool:
     """Whether an expression looks at anything but inputs and the station; a field of theirs named so counts too."""
     if node["type"] == "field" and node["value"] in ("steps", "run"):
         return True
-    return any(_needs_run(child) for child in _nodes(node))
-
-
-def _nodes(node: Node) -> Iterator[Node]:
-    # A slice's children are numbers.
-    return (child for child in node["children"] if isinstance(child, dict))
+    return any(_needs_run(child) for child in nodes_of(node))
 
 
 def _written(template: Template) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -15,11 +16,14 @@ from vtoc_bots.core.playbooks.interpreter import Interpreter, Node, OverBudget
 
 ROOTS: Final = ("inputs", "steps", "station", "run")
 MAX_CHARACTERS: Final = 2_000
-MAX_NESTING: Final = 40
+MAX_BRACKETS: Final = 60
+MAX_NODES: Final = 120
+"""Parts of one expression; walking a syntax tree takes some Python frames for each."""
 
 _OPEN: Final = "${{"
 _ESCAPED: Final = "$${{"
 _QUOTES: Final = "\"'`"
+_QUOTED: Final = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`(?:\\.|[^`\\])*`""", re.DOTALL)
 
 
 class ExpressionError(VtocError):
@@ -204,8 +208,9 @@ def parse_expression(text: str) -> Expression:
         raise ExpressionError("${{ }} is empty; name a value, e.g. ${{ inputs.area }}")
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(f"an expression has {len(text):,} characters, {MAX_CHARACTERS:,} at most")
-    if sum(text.count(bracket) for bracket in "([{!") > MAX_NESTING:
-        raise ExpressionError(f"${{{{ {text[:40]}… }}}} has more than {MAX_NESTING} brackets; split it into steps")
+    if sum(text.count(bracket) for bracket in "([{!") > MAX_BRACKETS:
+        raise ExpressionError(f"${{{{ {text[:40]}… }}}} has more than {MAX_BRACKETS} brackets; split it into steps")
+    _check_literals(text)
     try:
         parsed = jmespath.compile(text)
     except LexerError as error:
@@ -215,7 +220,33 @@ def parse_expression(text: str) -> Expression:
         raise ExpressionError(f"${{{{ {text} }}}} {at} at column {error.lex_position + 1}") from error
     except (JMESPathError, ValueError, RecursionError) as error:
         raise ExpressionError(f"${{{{ {text} }}}}: {_first_line(error)}") from error
-    return Expression(text, parsed.parsed)
+    tree = parsed.parsed
+    if _count_nodes(tree) > MAX_NODES:
+        raise ExpressionError(f"${{{{ {text[:40]}… }}}} has more than {MAX_NODES} parts; split it into steps")
+    return Expression(text, tree)
+
+
+def nodes_of(node: Node) -> Iterator[Node]:
+    """The nodes directly below a node; a slice's children are plain numbers."""
+    return (child for child in node["children"] if isinstance(child, dict))
+
+
+def _count_nodes(tree: Node) -> int:
+    count, pending = 0, [tree]
+    while pending:
+        count += 1
+        pending.extend(nodes_of(pending.pop()))
+    return count
+
+
+def _check_literals(text: str) -> None:
+    """Literals in backquotes must be JSON: jmespath takes other text in them too, but deprecates it."""
+    for found in _QUOTED.findall(text):
+        if found.startswith("`"):
+            try:
+                orjson.loads(found[1:-1].replace("\\`", "`"))
+            except ValueError:
+                raise ExpressionError(f"${{{{ {text} }}}}: {found} is not JSON; write text as 'text'") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -151,6 +151,8 @@ class _Walker:
 
     def _unknown(self, name: str, here: Shape, fields: Mapping[str, Shape]) -> str:
         hint = nearest(name, fields)
+        if here is self.root and name in ("null", "true", "false"):
+            return f"write `{name}`, in backquotes"
         if here is self.root:
             return f"{name} is not known; expressions see {', '.join(ROOTS)}.{hint}"
         if here is self.steps:

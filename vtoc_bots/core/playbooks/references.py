@@ -17,7 +17,6 @@ from vtoc_bots.core.playbooks.expressions import (
 from vtoc_bots.core.playbooks.infer import Inferred, infer
 from vtoc_bots.core.playbooks.shapes import ANY, Shape, shape_of_template
 
-
 BROKEN: Final = parse_expression("`null`")
 """Stands for a value with problems, so that they don't cause others."""
 

@@ -35,7 +35,7 @@ def boxes_of(placements: list[Placement | None]) -> np.ndarray:
     return np.array([placement.box for placement in placements if placement is not None]).reshape(-1, 4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(symbols, lines)
 def test_no_label_covers_another_or_a_symbol_or_leaves_the_map(at: list, drawn: list) -> None:
     requests = [request(*place) for place in at]
@@ -47,7 +47,7 @@ def test_no_label_covers_another_or_a_symbol_or_leaves_the_map(at: list, drawn: 
     assert (boxes[:, 2:] <= (AREA.right, AREA.top)).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=10)
 @given(symbols, lines)
 def test_no_leader_runs_under_a_label_of_another(at: list, drawn: list) -> None:
     placements = placed([request(*place) for place in at], drawn)
@@ -57,7 +57,7 @@ def test_no_leader_runs_under_a_label_of_another(at: list, drawn: list) -> None:
         assert not runs_through(np.array([placement.leader]), others).any()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(symbols, lines)
 def test_the_same_request_is_always_placed_the_same_way(at: list, drawn: list) -> None:
     requests = [request(*place) for place in at]

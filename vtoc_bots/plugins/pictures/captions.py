@@ -131,7 +131,7 @@ def summary_text(picture: MapPicture, inside: int, trails: bool) -> str:
         f"trails {duration_text(picture.trail_seconds)}" if trails else "",
         source_text(picture),
     ]
-    return "  ·  ".join(part for part in parts if part)
+    return " · ".join(part for part in parts if part)
 
 
 def place_text(distance_m: float, bearing_deg: float, callsign: str) -> str:

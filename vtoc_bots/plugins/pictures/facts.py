@@ -26,11 +26,6 @@ def clean(text: str) -> str:
     return NOT_IN_XML.sub("", text)
 
 
-def known(value: float | None) -> float | None:
-    """Return the value, None where it is no number."""
-    return value if value is None or math.isfinite(value) else None
-
-
 def place(latitude: float, longitude: float) -> Place:
     """Return a position with six decimals (0.1 m), its longitude brought into ±180."""
     east = longitude if -180.0 <= longitude <= 180.0 else float(wrapped(longitude))
@@ -45,13 +40,13 @@ def facts_of(track: Track, picture: MapPicture) -> dict[str, Any]:
         "callsign": clean(track.label),
         "kind": kind_of(track).title,
         "at": track.at.isoformat(),
-        "altitude_m": known(track.altitude_m),
+        "altitude_m": track.altitude_m,
         "altitude_datum": track.altitude_datum,
-        "speed_mps": known(track.speed_mps),
-        "heading_deg": known(track.heading_deg),
-        "vertical_rate_mps": known(track.vertical_rate_mps),
+        "speed_mps": track.speed_mps,
+        "heading_deg": track.heading_deg,
+        "vertical_rate_mps": track.vertical_rate_mps,
         "on_ground": track.on_ground,
-        "accuracy_m": known(track.accuracy_m),
+        "accuracy_m": track.accuracy_m,
         "squawk": track.squawk,
         "emergency": emergency_of(track),
         "category": track.category,

@@ -78,26 +78,33 @@ def track_labels(
     """Return the labels there is room for. `station` is the station's pixel, where it is in sight."""
     centre = view.centre if station is None else (float(station[0]), float(station[1]))
     ranked = by_importance(marks, centre, unit)[:MOST_TRIED]
-    texts: list[tuple[str, ...]] = []
-    requests: list[LabelRequest] = []
-    if station is not None and picture.station is not None:
-        texts.append((printable(picture.station.callsign),))
-        requests.append(LabelRequest(*centre, station_reach(unit), (label_size(texts[0], unit),), important=True))
-    first = len(requests)
     compact = len(marks) > COMPACT_FROM
     worst, pushes = (WORST_COMPACT_COST, COMPACT_PUSHES) if compact else (WORST_COST, ALL_PUSHES)
+    owners: list[Mark | None] = []
+    forms: list[tuple[tuple[str, ...], ...]] = []
+    requests: list[LabelRequest] = []
+    if station is not None and picture.station is not None:
+        owners.append(None)
+        forms.append(((printable(picture.station.callsign),),))
+        requests.append(LabelRequest(*centre, station_reach(unit), (label_size(forms[0][0], unit),), important=True))
     for mark in ranked:
-        lines = tuple(printable(line) for line in label_lines(mark.track, picture))
-        forms = (lines, lines[:1]) if compact and len(lines) > 1 else (lines,)
-        texts.append(lines)
-        sizes = tuple(label_size(form, unit) for form in forms)
+        owners.append(mark)
+        forms.append(label_forms(mark, picture, compact))
+        sizes = tuple(label_size(form, unit) for form in forms[-1])
         requests.append(LabelRequest(mark.x, mark.y, mark.reach, sizes, mark.emergency or mark.marked))
-    labels = []
-    for index, placement in enumerate(place_labels(requests, ground, MOST_LABELS, worst, pushes)):
-        if placement is not None:
-            lines = texts[index][:1] if placement.form else texts[index]
-            labels.append(Label(lines, None if index < first else ranked[index - first], placement))
-    return labels
+    placements = place_labels(requests, ground, MOST_LABELS, worst, pushes)
+    return [
+        Label(texts[placement.form], owner, placement)
+        for texts, owner, placement in zip(forms, owners, placements, strict=True)
+        if placement is not None
+    ]
+
+
+def label_forms(mark: Mark, picture: MapPicture, compact: bool) -> tuple[tuple[str, ...], ...]:
+    """Return the forms a label may take, the fullest first; an emergency never loses its squawk."""
+    lines = tuple(printable(line) for line in label_lines(mark.track, picture))
+    short = lines[: 2 if mark.emergency else 1]
+    return (lines, short) if compact and len(short) < len(lines) else (lines,)
 
 
 def label_layers(labels: list[Label], unit: float) -> list[Layer]:

@@ -23,6 +23,9 @@ SPACING = 1.5
 REACHES = (0.0, 9.0, 20.0, 34.0, 52.0, 74.0, 100.0, 130.0)
 """Distances a label is tried at; from the second on a leader joins it to its symbol."""
 REACH_COSTS = (0.0, 7.0, 11.0, 16.0, 23.0, 32.0, 44.0, 58.0)
+FAR_REACHES = (170.0, 220.0, 290.0, 380.0)
+FAR_COSTS = (75.0, 95.0, 120.0, 150.0)
+"""How far an important label may go to get out of a crowd."""
 DIRECTIONS = 16
 TRAIL_COST, TRAIL_CELL_COST = 14.0, 0.35
 LEADER_CROSSING_COST = 30.0
@@ -87,8 +90,10 @@ def candidates(request: LabelRequest, form: int) -> Candidates:
     angles = np.arange(DIRECTIONS) * (2 * math.pi / DIRECTIONS)
     # Right is where people look for a label; straight above and below it is least clear whose it is.
     taste = 1.5 * (1 - np.cos(angles)) / 2 + 2.0 * np.abs(np.sin(angles)) ** 4
-    angle = np.tile(angles, len(REACHES))
-    reach = np.repeat(REACHES, DIRECTIONS)
+    reaches = REACHES + FAR_REACHES if request.important else REACHES
+    reach_costs = REACH_COSTS + FAR_COSTS if request.important else REACH_COSTS
+    angle = np.tile(angles, len(reaches))
+    reach = np.repeat(reaches, DIRECTIONS)
     cosine, sine = np.cos(angle), np.sin(angle)
     near_x = request.x + cosine * (request.reach + GAP + reach)
     near_y = request.y + sine * (request.reach + GAP + reach)
@@ -98,7 +103,7 @@ def candidates(request: LabelRequest, form: int) -> Candidates:
     start_x, start_y = request.x + cosine * (request.reach + 1), request.y + sine * (request.reach + 1)
     end_x, end_y = np.clip(near_x, left, left + width), np.clip(near_y, bottom, bottom + height)
     leaders = np.column_stack([start_x, start_y, end_x, end_y])
-    costs = np.tile(taste, len(REACHES)) + np.repeat(REACH_COSTS, DIRECTIONS) + form * FORM_COST
+    costs = np.tile(taste, len(reaches)) + np.repeat(reach_costs, DIRECTIONS) + form * FORM_COST
     return Candidates(boxes, leaders, costs, reach > 0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from vtoc_bots import Track
+from vtoc_bots import Track, TrackPoint
 
 SMALLEST_SIDE_PX = 480
 LARGEST_SIDE_PX = 4096
@@ -92,12 +92,12 @@ class MapPicture:
     @cached_property
     def shown(self) -> tuple[Track, ...]:
         """The tracks to draw as real: plausible and with a position that can be one."""
-        return tuple(track for track in self.tracks if is_plausible(track))
+        return tuple(sound(track) for track in self.tracks if is_plausible(track))
 
     @cached_property
     def implausible(self) -> tuple[Track, ...]:
         """The flagged reports, and those whose position can't be one."""
-        return tuple(track for track in self.tracks if not is_plausible(track))
+        return tuple(sound(track) for track in self.tracks if not is_plausible(track))
 
 
 def is_plausible(track: Track) -> bool:
@@ -105,6 +105,24 @@ def is_plausible(track: Track) -> bool:
     return not track.flags and is_place(track)
 
 
-def is_place(track: Track) -> bool:
-    """Return whether the track's latitude and longitude name a place on earth."""
-    return abs(track.latitude) <= 90.0 and math.isfinite(track.longitude)
+def is_place(at: Track | TrackPoint) -> bool:
+    """Return whether latitude and longitude name a place on earth."""
+    return abs(at.latitude) <= 90.0 and math.isfinite(at.longitude)
+
+
+def sound(track: Track) -> Track:
+    """Return the track without numbers that are none and trail points that are nowhere."""
+    numbers = (track.altitude_m, track.speed_mps, track.heading_deg, track.vertical_rate_mps, track.accuracy_m)
+    if all(value is None or math.isfinite(value) for value in numbers) and all(map(is_place, track.trail)):
+        return track
+    altitude, speed, heading, rate, accuracy = (
+        value if value is not None and math.isfinite(value) else None for value in numbers
+    )
+    return track._replace(
+        altitude_m=altitude,
+        speed_mps=speed,
+        heading_deg=heading,
+        vertical_rate_mps=rate,
+        accuracy_m=accuracy,
+        trail=tuple(point for point in track.trail if is_place(point)),
+    )

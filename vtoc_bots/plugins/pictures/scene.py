@@ -127,7 +127,7 @@ def surround(
     entries = legend_entries(picture, [mark.track for mark in marks], vectors)
     rows = legend_rows(entries, sheet.width - 28 * sheet.unit, sheet.unit)
     credits = [CHART_CREDIT, TOWN_CREDIT if towns else "", picture.attribution]
-    credit = "  ·  ".join(part for part in credits if part)
+    credit = " · ".join(part for part in credits if part)
     notes = notes_of(picture, marks, labels, station)
     return [
         *frame_layers(sheet),
@@ -150,7 +150,7 @@ def notes_of(picture: MapPicture, marks: list[Mark], labels: list[Label], statio
         parts.append("no vectors: too many tracks")
     if picture.station is not None and station is None:
         parts.append(station_note(picture))
-    rest = "  ·  ".join(parts)
+    rest = " · ".join(parts)
     return [implausible_text(picture), rest] if picture.implausible else [rest]
 
 

@@ -70,13 +70,14 @@ def _glyph(character: str, bold: bool) -> Glyph:
 def printable(text: str) -> str:
     """Return the text as one line of characters the typeface has; what it lacks becomes an empty square."""
     shown = []
-    for character in " ".join(unicodedata.normalize("NFC", text).split()):
+    for character in unicodedata.normalize("NFC", text):
         category = unicodedata.category(character)
-        if category[0] == "C" or category in ("Mn", "Me"):
-            continue
-        known = ord(character) in _characters(False) and ord(character) in _characters(True)
-        shown.append(character if known else UNKNOWN)
-    return "".join(shown)
+        if character.isspace():
+            shown.append(" ")
+        elif category[0] != "C" and category not in ("Mn", "Me"):
+            known = ord(character) in _characters(False) and ord(character) in _characters(True)
+            shown.append(character if known else UNKNOWN)
+    return " ".join("".join(shown).split())
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:

@@ -60,7 +60,7 @@ def header_layers(picture: MapPicture, sheet: Sheet, inside: int, trails: bool) 
     title, small = TITLE * unit, SMALL * unit
     room = box.width - 2 * gap
     heading = shortened(printable(picture.title), room, title, True)
-    summary = shortened(printable(summary_text(picture, inside, trails)).replace(" · ", "  ·  "), room, small)
+    summary = shortened(printable(summary_text(picture, inside, trails)), room, small)
     return [
         Fill([box.corners], [PAPER], [PAPER]),
         Words([Run(heading, gap, box.top - 28 * unit, title, True)], INK),
@@ -70,7 +70,7 @@ def header_layers(picture: MapPicture, sheet: Sheet, inside: int, trails: bool) 
 
 def alert_text(picture: MapPicture) -> str:
     """Return which tracks declare an emergency, which, and where."""
-    return "  ·  ".join(
+    return " · ".join(
         f"{name_of(track, picture)} squawks {track.squawk}: {emergency_of(track)}{where_text(track, picture)}"
         for track in picture.shown
         if emergency_of(track)
@@ -92,7 +92,7 @@ def alert_layers(picture: MapPicture, sheet: Sheet) -> list[Layer]:
     if sheet.alert is None:
         return []
     size, gap = 13.5 * sheet.unit, 14 * sheet.unit
-    text = shortened(printable(alert_text(picture)).replace(" · ", "  ·  "), sheet.width - 2 * gap, size, True)
+    text = shortened(printable(alert_text(picture)), sheet.width - 2 * gap, size, True)
     return [
         Fill([sheet.alert.corners], [DANGER], [DANGER]),
         Words([Run(text, gap, middle(sheet.alert, size), size, True)], PAPER),

@@ -12,7 +12,7 @@ from vtoc_bots.plugins.terminal.exchange import Exchange, Handed, LineState
 from vtoc_bots.plugins.terminal.neutral import neutral_line
 from vtoc_bots.plugins.terminal.transport import (
     EXIT_BROKEN_PIPE,
-    EXIT_NOT_ACCEPTED,
+    EXIT_FAILED,
     EXIT_OK,
     EXIT_UNANSWERED,
     TEXT_LIMIT,
@@ -56,9 +56,9 @@ class PipedFrontEnd:
                 return EXIT_BROKEN_PIPE
             if talking.done():
                 talking.result()
-            return self._result(exchange)
+            return self._result(exchange, f"no final answer within {self._wait_seconds:g} s")
         except asyncio.CancelledError:
-            self._result(exchange)
+            self._result(exchange, "interrupted; its replies are printed when the terminal is started again")
             raise
         finally:
             await _cancelled(reading, *waiting)
@@ -118,18 +118,18 @@ class PipedFrontEnd:
             else:
                 return
 
-    def _result(self, exchange: Exchange) -> int:
+    def _result(self, exchange: Exchange, because: str) -> int:
         """Say what is not answered and why; the exit code."""
         refused = False
         mine = [line for line in exchange.lines if line.number]
         for line in exchange.lines:
             refused = refused or line.state is LineState.REFUSED
-            self._say(_reason(line, self._wait_seconds))
+            self._say(_reason(line, because))
         left = self._unread()
         if left:
             self._say(f"{left} more not handed over: they come after a line that is not answered")
         if refused:
-            return EXIT_NOT_ACCEPTED
+            return EXIT_FAILED
         return EXIT_UNANSWERED if mine or left else EXIT_OK
 
     def _unread(self) -> int:
@@ -143,10 +143,9 @@ class PipedFrontEnd:
             print(f"vtoc-bots chat: {text}", file=self._err, flush=True)
 
 
-def _reason(line: Handed, wait_seconds: float) -> str:
+def _reason(line: Handed, because: str) -> str:
     which = f"line {line.number}" if line.number else "a line from before the restart"
-    why = line.problem or f"no final answer within {wait_seconds:g} s"
-    return f"{which}, {neutral_line(line.text)[:SHOWN_LETTERS]!r}, {line.state.value} ({why})"
+    return f"{which}, {neutral_line(line.text)[:SHOWN_LETTERS]!r}, {line.state.value} ({line.problem or because})"
 
 
 async def _cancelled(*tasks: asyncio.Task[object]) -> None:

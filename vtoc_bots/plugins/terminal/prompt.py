@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -16,6 +16,8 @@ from prompt_toolkit.application import in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
+from prompt_toolkit.input import Input
+from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -45,11 +47,11 @@ class Banner:
 
     station: str
     out_dir: Path
-    web_address: str | None = None
+    address: str | None = None
 
     def lines(self, operator: str, seat: str) -> list[str]:
         """Three or four lines."""
-        web = [f"Web server: {self.web_address}"] if self.web_address else []
+        web = [f"Web server: {self.address}"] if self.address else []
         return [
             f"vtoc-bots, station {self.station}. You are {operator} at terminal {seat}.",
             *web,
@@ -58,13 +60,25 @@ class Banner:
         ]
 
 
+class RawInput(Vt100Input):
+    """A terminal's keys, which stay keys while something is printed.
+
+    Otherwise Ctrl-C would end the process in that moment, and what is typed would stand in the middle of a reply.
+    """
+
+    def cooked_mode(self) -> AbstractContextManager[None]:
+        """Leave the mode as it is."""
+        return nullcontext()
+
+
 class PromptFrontEnd:
     """The prompt. It is one application from the first line to the last, so no output races with a new prompt."""
 
     caps = Caps(edit=True, buttons=True, files=True, text_limit=TEXT_LIMIT, looks_up_receipts=True)
 
-    def __init__(self, banner: Banner, history: History, out: TextIO, *, colour: bool = True) -> None:
+    def __init__(self, banner: Banner, history: History, out: TextIO, keyboard: Input, *, colour: bool = True) -> None:
         self._banner, self._history, self._out, self._colour = banner, history, out, colour
+        self._keyboard = keyboard
         self._live = LiveBoard()
         self._lines: asyncio.Queue[str] = asyncio.Queue()
         self._on_screen = asyncio.Lock()
@@ -122,6 +136,7 @@ class PromptFrontEnd:
             complete_while_typing=True,
             auto_suggest=AutoSuggestFromHistory(),
             history=self._history,
+            input=self._keyboard,
             key_bindings=self._keys(),
             style=Style.from_dict(STYLE),
             color_depth=None if self._colour else ColorDepth.MONOCHROME,

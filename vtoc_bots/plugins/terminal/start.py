@@ -10,7 +10,7 @@ from vtoc_bots import TerminalOptions, TransportContext
 from vtoc_bots.plugins.terminal.files import FileSaver
 from vtoc_bots.plugins.terminal.history import open_history
 from vtoc_bots.plugins.terminal.piped import PipedFrontEnd
-from vtoc_bots.plugins.terminal.prompt import Banner, PromptFrontEnd
+from vtoc_bots.plugins.terminal.prompt import Banner, PromptFrontEnd, RawInput
 from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings
 from vtoc_bots.plugins.terminal.stdin import lines_of
@@ -33,10 +33,9 @@ def _front_end(
     context: TransportContext, seat: TerminalSeat, options: TerminalOptions, station: str, settings: TerminalSettings
 ) -> FrontEnd:
     if options.mode == "prompt" and sys.stdin.isatty() and sys.stdout.isatty():
-        banner = Banner(station, options.out_dir, getattr(context, "web_address", None))
-        return PromptFrontEnd(
-            banner, open_history(seat.folder, settings.history_lines), sys.stdout, colour=not settings.no_color
-        )
+        banner = Banner(station, options.out_dir, context.address)
+        history = open_history(seat.folder, settings.history_lines)
+        return PromptFrontEnd(banner, history, sys.stdout, RawInput(sys.stdin), colour=not settings.no_color)
     if options.mode == "prompt":
         print("vtoc-bots: this is no terminal, so nothing is read from it. Replies are printed here.", file=sys.stderr)
     lines = _nothing() if options.mode == "prompt" else lines_of(sys.stdin.fileno())

@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
+
+import structlog
 
 from vtoc_bots import (
     Caps,
@@ -25,9 +28,11 @@ from vtoc_bots.plugins.terminal.journal import Journal
 from vtoc_bots.plugins.terminal.seat import TerminalSeat, sender_of_process
 from vtoc_bots.plugins.terminal.wire import Saved
 
+logger = structlog.get_logger(__name__)
+
 TEXT_LIMIT: Final = 10_000_000
 EXIT_OK: Final = 0
-EXIT_NOT_ACCEPTED: Final = 1
+EXIT_FAILED: Final = 1
 EXIT_UNANSWERED: Final = 3
 EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
@@ -93,7 +98,7 @@ class TerminalTransport:
         return self._front_end.caps
 
     async def run(self, inbox: Inbox) -> None:
-        """Serve the terminal until its input ends, or until cancelled."""
+        """Serve the terminal until its input ends, it breaks, or until cancelled."""
         exchange = Exchange(
             inbox,
             self._seat.conversation,
@@ -106,6 +111,10 @@ class TerminalTransport:
         self.exit_code = EXIT_INTERRUPTED
         try:
             self.exit_code = await self._front_end.run(exchange)
+        except Exception:
+            # Nobody could use a terminal that begins again in the middle: the process ends and says that it failed.
+            logger.exception("terminal_failed", conversation=str(self._seat.conversation))
+            self.exit_code = EXIT_FAILED
         finally:
             self._ended = True
             self._journal.close()
@@ -127,7 +136,7 @@ class TerminalTransport:
         task = self._printing.get(key)
         if task is None:
             task = self._printing[key] = asyncio.create_task(self._print(outbound, exchange))
-            task.add_done_callback(lambda _: self._printing.pop(key, None))
+            task.add_done_callback(partial(self._printed, key))
         # Core gives up waiting after a while; a card that is half printed is printed to its end all the same.
         return await asyncio.shield(task)
 
@@ -149,6 +158,11 @@ class TerminalTransport:
                 raise NotSent(f"terminal: nothing can be printed: {error}") from error
             await exchange.heard(outbound)
         return receipt
+
+    def _printed(self, key: tuple[str, int], task: asyncio.Task[Receipt]) -> None:
+        del self._printing[key]
+        if not task.cancelled():
+            task.exception()  # seen, even where core no longer waits for it
 
     def _receipt(self, outbound: Outbound) -> Receipt:
         return Receipt(f"{outbound.key}#{outbound.revision}", self._context.clock.now())

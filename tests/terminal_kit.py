@@ -1,0 +1,136 @@
+"""A core for terminals to talk to: an inbox that keeps what it accepts, a deliverer that sends what a script says."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from vtoc_bots import Card, ConversationId, Message, MessageKind, NotFound, Outbound, OutboundKind, Transport
+from vtoc_bots.core.ports import Accepted, Acknowledgement, Choices, TransportContext
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PICTURE = b"\x89PNG\r\n\x1a\n"
+_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+def is_safe(text: str) -> bool:
+    """Whether a terminal shows every character of the text and acts upon none but line ends."""
+    return all(char == "\n" or _is_shown(char) for char in text)
+
+
+def _is_shown(char: str) -> bool:
+    acted_upon = unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
+    return not acted_upon and unicodedata.bidirectional(char) not in _TURNING
+
+
+class VirtualClock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._sleepers: list[tuple[float, asyncio.Event]] = []
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.Event()
+        self._sleepers.append((self.seconds + seconds, woken))
+        self._tick()
+        await woken.wait()
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._tick()
+
+    def _tick(self) -> None:
+        for due, woken in self._sleepers:
+            if due <= self.seconds:
+                woken.set()
+
+
+class MemoryBlobs:
+    """Blobs in memory."""
+
+    def __init__(self, **blobs: bytes) -> None:
+        self.blobs = blobs
+
+    async def put(self, data: bytes, content_type: str) -> str:
+        raise AssertionError("a terminal stores nothing")
+
+    async def get(self, sha256: str) -> bytes:
+        if sha256 not in self.blobs:
+            raise NotFound(f"no blob {sha256}")
+        return self.blobs[sha256]
+
+
+@dataclass
+class FakeCore:
+    """An Inbox. `script` says what follows of a message: outbounds, in order. `failures` are raised first."""
+
+    script: Callable[[Message, UUID], Iterable[Outbound]]
+    failures: list[Exception] = field(default_factory=list)
+    offers: tuple[tuple[str, str], ...] = ()
+    messages: list[Message] = field(default_factory=list)
+    due: asyncio.Queue[Outbound] = field(default_factory=asyncio.Queue)
+
+    async def accept(self, message: Message) -> Acknowledgement:
+        if message.kind is MessageKind.CHOICES:
+            return Choices(self.offers)
+        if self.failures:
+            raise self.failures.pop(0)
+        if message.event_id in {known.event_id for known in self.messages}:
+            return Accepted(None, duplicate=True)
+        self.messages.append(message)
+        message_id = uuid4()
+        for outbound in self.script(message, message_id):
+            self.due.put_nowait(outbound)
+        return Accepted(message_id)
+
+    async def deliver(self, transport: Transport) -> None:
+        """Send what is due, in order, as core's deliverer does: no progress and no edits where they can't be shown."""
+        while True:
+            outbound = await self.due.get()
+            if transport.caps.edit or (outbound.kind is not OutboundKind.PROGRESS and outbound.revision == 0):
+                await transport.send(outbound)
+
+
+def outbound(
+    card: Card | str,
+    line: UUID | None = None,
+    kind: OutboundKind = OutboundKind.REPLY,
+    *,
+    key: str | None = None,
+    revision: int = 0,
+    may_be_repeat: bool = False,
+) -> Outbound:
+    """An outbound that came of a line, as core makes them: only replies name the message itself."""
+    return Outbound(
+        id=uuid4(),
+        key=key or f"{kind}:{uuid4()}",
+        conversation=ConversationId("terminal", "data", "1"),
+        kind=kind,
+        card=Card.of(card) if isinstance(card, str) else card,
+        correlation_id=line or uuid4(),
+        revision=revision,
+        may_be_repeat=may_be_repeat,
+        message_id=line if kind is OutboundKind.REPLY else None,
+    )
+
+
+def echo(message: Message, line: UUID) -> Iterable[Outbound]:
+    """A script: every line is answered with its own text."""
+    return [outbound(f"heard {message.text}", line)]
+
+
+def context_in(folder: Path, clock: VirtualClock, **blobs: bytes) -> TransportContext:
+    """What core gives a terminal whose data folder that is."""
+    return TransportContext("data", clock, MemoryBlobs(**blobs), folder)

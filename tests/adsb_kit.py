@@ -88,6 +88,15 @@ def reasons_in(results: list[TelemetryEvent | Rejected]) -> list[str]:
     return [result.reason for result in results if isinstance(result, Rejected)]
 
 
+def positions_in(results: list[TelemetryEvent | Rejected]) -> list[tuple[float, float]]:
+    """The positions among a decoder's results, (latitude, longitude)."""
+    return [
+        (event.latitude, event.longitude)
+        for event in events_in(results)
+        if event.latitude is not None and event.longitude is not None
+    ]
+
+
 def decode(data: bytes, format: str, received_at: datetime | None = NOON, **options: Any) -> list[Any]:
     """Everything that a fresh decoder makes of a whole stream."""
     decoder = decoder_of(format=format, source="tower", **options)

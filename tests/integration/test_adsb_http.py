@@ -15,7 +15,8 @@ from aiohttp import web
 
 from tests.adsb_kit import NOON, FakeClock, context, recording, until
 from vtoc_bots import TelemetryEvent
-from vtoc_bots.plugins.connectors.adsb import AdsbConnector, AdsbSettings, OpenSkyAccount
+from vtoc_bots.plugins.connectors.adsb.connector import AdsbConnector
+from vtoc_bots.plugins.connectors.adsb.settings import AdsbSettings, OpenSkyAccount
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AREA = "lamin=43&lamax=44&lomin=1&lomax=2"

@@ -12,7 +12,8 @@ import pytest
 
 from tests.adsb_kit import NOON, FakeClock, all_call, avr, context, recording, until
 from vtoc_bots import TelemetryEvent
-from vtoc_bots.plugins.connectors.adsb import AdsbConnector, AdsbSettings
+from vtoc_bots.plugins.connectors.adsb.connector import AdsbConnector
+from vtoc_bots.plugins.connectors.adsb.settings import AdsbSettings
 from vtoc_bots.plugins.connectors.exercise.encode_mode_s import beast
 from vtoc_bots.plugins.connectors.exercise.encode_text import sbs_position
 from vtoc_bots.plugins.connectors.exercise.state import Actor, State

@@ -84,7 +84,7 @@ def test_parity_is_that_of_long_division(data: bytes) -> None:
 
 def said(message: int) -> dict[str, Any] | None:
     result: Any = rs1090.decode(squitter("4b1908", message).hex())
-    return result
+    return dict(result) if result is not None else None
 
 
 def close(ours: float | None, theirs: Any) -> bool:

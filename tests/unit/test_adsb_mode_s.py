@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.adsb_kit import NOON, TOULOUSE, all_call, avr, decode, events_in, reasons_in, recording, squitter
+from tests.adsb_kit import NOON, all_call, avr, decode, events_in, positions_in, reasons_in, squitter
 from vtoc_bots import Decoder, Rejected, TelemetryEvent, distance_m
 from vtoc_bots.plugins.connectors.adsb.decode import decoder_of
 from vtoc_bots.plugins.connectors.exercise.encode_mode_s import (
@@ -38,14 +34,6 @@ def hear(what: Decoder, *frames: bytes, after: float = 0.0) -> list[TelemetryEve
     return what.feed(avr(*frames), NOON + timedelta(seconds=after))
 
 
-def positions(results: list[TelemetryEvent | Rejected]) -> list[tuple[float, float]]:
-    return [
-        (event.latitude, event.longitude)
-        for event in events_in(results)
-        if event.latitude is not None and event.longitude is not None
-    ]
-
-
 def moved(state: State, metres_north: float) -> State:
     return state._replace(latitude=state.latitude + metres_north / 111_195.0)
 
@@ -65,21 +53,21 @@ def test_an_even_and_an_odd_frame_make_a_position() -> None:
 def test_halves_more_than_ten_seconds_apart_make_none() -> None:
     one = decoder()
     hear(one, airborne_position(FLYING, odd=False))
-    assert not positions(hear(one, airborne_position(FLYING, odd=True), after=11))
+    assert not positions_in(hear(one, airborne_position(FLYING, odd=True), after=11))
 
 
 def test_ten_seconds_are_told_by_the_receivers_counter_where_all_was_received_at_once() -> None:
     frames = [airborne_position(FLYING, odd=False), airborne_position(FLYING, odd=True)]
     for apart, found in ((9.0, 1), (11.0, 0)):
         data = beast(frames[0], 100.0) + beast(frames[1], 100.0 + apart)
-        assert len(positions(decode(data, "beast", None))) == found
+        assert len(positions_in(decode(data, "beast", None))) == found
 
 
 def test_after_a_position_one_frame_is_enough() -> None:
     one = decoder()
     hear(one, airborne_position(FLYING, odd=False), airborne_position(FLYING, odd=True))
     later = moved(FLYING, 4_000.0)
-    (there,) = positions(hear(one, airborne_position(later, odd=False), after=30))
+    (there,) = positions_in(hear(one, airborne_position(later, odd=False), after=30))
     assert distance_m(*there, later.latitude, later.longitude) < 6
 
 
@@ -89,12 +77,12 @@ def test_a_jump_is_rejected_and_believed_when_it_is_repeated() -> None:
     away = moved(FLYING, 90_000.0)
     results = [hear(one, airborne_position(away, odd=bool(second % 2)), after=second)[0] for second in range(1, 7)]
     assert reasons_in(results)[:2] == ["implausible", "implausible"]
-    assert distance_m(*positions(results[-1:])[0], away.latitude, away.longitude) < 6
+    assert distance_m(*positions_in(results[-1:])[0], away.latitude, away.longitude) < 6
 
 
 def test_surface_positions_need_the_receivers_position() -> None:
     frames = surface_position(PARKED, odd=False), surface_position(PARKED, odd=True)
-    assert not positions(hear(decoder(), *frames))
+    assert not positions_in(hear(decoder(), *frames))
     found = events_in(hear(decoder((47.0, 8.0), position_is_exact=False), *frames))
     assert [event.has_position for event in found] == [False, True]
     assert distance_m(found[1].latitude or 0, found[1].longitude or 0, 47.46, 8.55) < 2
@@ -104,7 +92,7 @@ def test_surface_positions_need_the_receivers_position() -> None:
 
 
 def test_near_the_antenna_one_surface_frame_is_enough() -> None:
-    assert len(positions(hear(decoder((47.0, 8.0)), surface_position(PARKED, odd=False)))) == 1
+    assert len(positions_in(hear(decoder((47.0, 8.0)), surface_position(PARKED, odd=False)))) == 1
 
 
 def test_surface_positions_are_right_in_every_quarter_of_the_globe() -> None:
@@ -112,7 +100,7 @@ def test_surface_positions_are_right_in_every_quarter_of_the_globe() -> None:
         state = PARKED._replace(latitude=latitude, longitude=longitude)
         near = (latitude + 0.7, longitude - 0.9)
         one = decoder(near, position_is_exact=False)
-        (there,) = positions(hear(one, surface_position(state, odd=True), surface_position(state, odd=False)))
+        (there,) = positions_in(hear(one, surface_position(state, odd=True), surface_position(state, odd=False)))
         assert distance_m(*there, latitude, longitude) < 3
 
 
@@ -185,7 +173,7 @@ def test_what_ground_stations_relay_is_told_apart(control: int, message: int, na
 
 def test_the_same_digits_in_two_namespaces_are_two_aircraft() -> None:
     halves = squitter("4b1908", AIRBORNE, ADDRESSED), squitter("4b1908", AIRBORNE | 1 << 34, ADDRESSED | 1)
-    assert not positions(hear(decoder(), *halves))
+    assert not positions_in(hear(decoder(), *halves))
 
 
 @pytest.mark.parametrize("control", [3, 4, 7])
@@ -206,7 +194,7 @@ def test_what_is_known_of_the_aircraft_outlives_a_reconnection() -> None:
     hear(one, airborne_position(FLYING, odd=False), airborne_position(FLYING, odd=True))
     one.feed(b"*8d4b19", NOON)
     assert reasons_in(one.finish()) == ["truncated"]
-    assert len(positions(hear(one, airborne_position(moved(FLYING, 500), odd=False), after=20))) == 1
+    assert len(positions_in(hear(one, airborne_position(moved(FLYING, 500), odd=False), after=20))) == 1
 
 
 def test_no_event_changes_after_it_was_yielded() -> None:
@@ -220,123 +208,3 @@ def test_no_event_changes_after_it_was_yielded() -> None:
         results += new
         seen += map(repr, new)
     assert [repr(result) for result in results] == seen
-
-
-def toulouse() -> list[dict[str, Any]]:
-    with gzip.open(recording("jet1090_toulouse_part1.jsonl.gz")) as file:
-        return [json.loads(line) for line in file]
-
-
-def as_received(lines: list[dict[str, Any]]) -> Iterator[tuple[bytes, datetime | None]]:
-    for line in lines:
-        yield avr(bytes.fromhex(line["frame"])), datetime.fromtimestamp(line["timestamp"], UTC)
-
-
-def as_one_avr_recording(lines: list[dict[str, Any]]) -> Iterator[tuple[bytes, datetime | None]]:
-    for line in lines:
-        yield avr(bytes.fromhex(line["frame"])), None
-
-
-def as_one_beast_recording(lines: list[dict[str, Any]]) -> Iterator[tuple[bytes, datetime | None]]:
-    for line in lines:
-        yield beast(bytes.fromhex(line["frame"]), line["timestamp"]), NOON
-
-
-@pytest.mark.parametrize("stream", [as_received, as_one_avr_recording, as_one_beast_recording])
-def test_real_positions_are_within_a_metre_of_their_expected_fields(stream: Any) -> None:
-    lines = toulouse()
-    format = "beast" if stream is as_one_beast_recording else "avr"
-    one = decoder_of(format=format, source="toulouse", position=TOULOUSE)
-    expected = right = 0
-    for line, (data, received_at) in zip(lines, stream(lines), strict=True):
-        (result,) = one.feed(data, received_at)
-        if "latitude" not in line:
-            continue
-        expected += 1
-        assert isinstance(result, TelemetryEvent)
-        if result.has_position:
-            there = result.latitude or 0.0, result.longitude or 0.0
-            right += distance_m(*there, line["latitude"], line["longitude"]) <= 1.0
-    assert (expected, right) == (5384, 5384)
-
-
-def test_with_the_stations_position_only_first_surface_frames_are_missing() -> None:
-    lines = toulouse()
-    one = decoder_of(format="avr", source="toulouse", position=TOULOUSE, position_is_exact=False)
-    results = [one.feed(data, at)[0] for data, at in as_received(lines)]
-    missing = [
-        line
-        for line, result in zip(lines, results, strict=True)
-        if "latitude" in line and not (isinstance(result, TelemetryEvent) and result.has_position)
-    ]
-    assert len(missing) == 10
-    assert {line["bds"] for line in missing} == {"06"}
-
-
-def test_other_real_fields_are_as_expected() -> None:
-    one = decoder_of(format="avr", source="toulouse", position=TOULOUSE)
-    compared = 0
-    lines = toulouse()
-    for line, (data, at) in zip(lines, as_received(lines), strict=True):
-        (result,) = one.feed(data, at)
-        if isinstance(result, Rejected):
-            assert result.reason == "unknown_address"
-            assert line["df"] in ("20", "21")
-            continue
-        assert result.entity_id == line["icao24"]
-        compared += 1
-        if "callsign" in line:
-            assert result.callsign == line["callsign"]
-        if "squawk" in line:
-            assert result.squawk == line["squawk"]
-        if line.get("altitude"):
-            assert result.altitude_m == pytest.approx(line["altitude"] * 0.3048)
-        elif "altitude" in line:
-            # An altitude field of all zeros means unknown; the expected fields have it as 0 feet.
-            assert result.altitude_m is None
-        if line.get("bds") == "09" and line.get("groundspeed") is not None:
-            assert result.speed_mps == pytest.approx(line["groundspeed"] * 1852 / 3600, rel=1e-6)
-            assert result.heading_deg == pytest.approx(line["track"], abs=1e-4)
-            assert result.vertical_rate_mps == pytest.approx(line["vertical_rate"] * 0.3048 / 60)
-    assert compared > 23_900
-
-
-def test_pymodes_expected_fields_are_found() -> None:
-    expected = json.loads(recording("avr_pymodes_golden_v2.expected.json").read_bytes())
-    one = decoder_of(format="avr", source="golden")
-    for text, fields in expected.items():
-        one.feed(avr(all_call(fields["icao"].lower())), NOON)
-        (event,) = one.feed(avr(bytes.fromhex(text)), NOON)
-        assert isinstance(event, TelemetryEvent)
-        assert event.entity_id == fields["icao"].lower()
-        if "altitude" in fields:
-            assert event.altitude_m == pytest.approx(fields["altitude"] * 0.3048)
-        if "squawk" in fields:
-            assert event.squawk == fields["squawk"]
-        if "callsign" in fields:
-            assert event.callsign == fields["callsign"].strip("_")
-        if fields["df"] == 17 and "groundspeed" in fields:
-            assert event.speed_mps == pytest.approx(fields["groundspeed"] * 1852 / 3600, abs=0.52)
-            assert event.heading_deg == pytest.approx(fields["track"])
-            assert event.vertical_rate_mps == pytest.approx(fields["vertical_rate"] * 0.3048 / 60)
-
-
-def test_pymodes_frames_with_times_make_a_steady_track() -> None:
-    one = decoder_of(format="avr", source="golden")
-    track: list[tuple[float, tuple[float, float]]] = []
-    for line in recording("avr_pymodes_sample_data_adsb.csv").read_text().splitlines():
-        seconds, frame, *_ = line.replace('"', "").split(",")
-        results = one.feed(avr(bytes.fromhex(frame)), datetime.fromtimestamp(float(seconds), UTC))
-        assert not reasons_in(results)
-        track += ((float(seconds), there) for there in positions(results))
-    assert len(track) > 800
-    for (before, here), (after, there) in pairwise(track):
-        # Its times are whole seconds, and it flies 493 knots.
-        assert distance_m(*here, *there) < 300 * (after - before + 2)
-
-
-def test_a_real_beast_recording_decodes() -> None:
-    results = decode(recording("beast_traffic_sample_dump1090.bin").read_bytes(), "beast", position=(42.0, 2.0))
-    assert (len(results), len(events_in(results))) == (239, 229)
-    assert set(reasons_in(results)) == {"unknown_address"}
-    assert all(event.event_time == NOON for event in events_in(results))

@@ -14,9 +14,9 @@ from vtoc_bots.core.config import sources_from
 from vtoc_bots.core.documents import parse_document
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.plugins.connectors import adsb
-from vtoc_bots.plugins.connectors.adsb import AdsbConnector, AdsbSettings, OpenSkyAccount
+from vtoc_bots.plugins.connectors.adsb.connector import AdsbConnector
 from vtoc_bots.plugins.connectors.adsb.detect import detect_format
-from vtoc_bots.plugins.connectors.adsb.settings import Input, input_of, opensky_interval
+from vtoc_bots.plugins.connectors.adsb.settings import AdsbSettings, Input, OpenSkyAccount, input_of, opensky_interval
 
 
 def settings_of(**keys: Any) -> AdsbSettings:

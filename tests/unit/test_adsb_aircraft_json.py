@@ -70,7 +70,8 @@ def test_without_a_position_the_age_of_the_last_message_counts() -> None:
 
 
 def test_now_is_taken_in_seconds_and_in_milliseconds() -> None:
-    assert one(now=NOW).event_time == one(now=int(NOW * 1000)).event_time == NOON
+    before = NOON - timedelta(minutes=5)
+    assert one(now=before.timestamp()).event_time == one(now=int(before.timestamp() * 1000)).event_time == before
 
 
 def test_a_v2_answer_is_decoded() -> None:

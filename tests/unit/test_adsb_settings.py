@@ -36,7 +36,7 @@ def settings_of(**keys: Any) -> AdsbSettings:
         ("avr://pi", Input("tcp", "avr", host="pi", port=30002)),
         ("file:///var/a.json", Input("file", None, path=Path("/var/a.json"))),
         ("file://../shared/a%20b.json", Input("file", None, path=Path("../shared/a b.json"))),
-        ("file://localhost/a.json", Input("file", None, path=Path("a.json"))),
+        ("file://localhost/a.json", Input("file", None, path=Path("/a.json"))),
         ("../shared/a%20b.json", Input("file", None, path=Path("../shared/a%20b.json"))),
     ],
 )

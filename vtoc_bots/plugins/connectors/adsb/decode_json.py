@@ -19,6 +19,7 @@ from vtoc_bots.plugins.connectors.adsb.fields import (
     direction,
     identity_of,
     number,
+    place_of,
     squawk_of,
     utc_from_epoch,
 )
@@ -133,18 +134,12 @@ def event_from_aircraft(
     identity = identity_of(get("hex"))
     if identity is None:
         return Rejected("identity", repr(get("hex"))[:40])
-    latitude, longitude = number(get("lat")), number(get("lon"))
-    kind = None
-    if latitude is None or longitude is None:
-        latitude = longitude = None
-    elif not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        return Rejected("position", f"{latitude}, {longitude}")
-    else:
-        kind = _kind_of(record)
-    altitude_m, datum, on_ground = _altitude_of(record)
-    speed, rate = number(get("gs")), number(get("baro_rate"))
-    if rate is None:
-        rate = number(get("geom_rate"))
+    place = place_of(get("lat"), get("lon"))
+    if isinstance(place, Rejected):
+        return place
+    latitude, longitude = place
+    kind = None if latitude is None else _kind_of(record)
+    speed, rate = number(get("gs")), number(get("baro_rate", get("geom_rate")))
     category = get("category")
     return TelemetryEvent(
         identity[1],
@@ -155,12 +150,11 @@ def event_from_aircraft(
         received_at,
         latitude,
         longitude,
-        altitude_m,
-        datum,
+        *_altitude_of(record),
         None if speed is None or speed < 0 else speed * KNOTS,
         direction(get("track")),
         None if rate is None else rate * FEET_A_MINUTE,
-        on_ground,
+        _on_ground(get("alt_baro")),
         callsign_of(get("flight")),
         None if latitude is None else accuracy_m(get("nac_p"), get("rc"), kind),
         kind,
@@ -191,18 +185,22 @@ def _kind_of(record: dict[str, Any]) -> str:
     return "adsb_icao"
 
 
-def _altitude_of(record: dict[str, Any]) -> tuple[float | None, str | None, bool | None]:
-    """(metres, datum, on ground): pressure altitude where given, else the height above the ellipsoid."""
+def _altitude_of(record: dict[str, Any]) -> tuple[float | None, str | None]:
+    """(metres, datum): pressure altitude where given, else the height above the ellipsoid; on the ground none."""
     barometric = record.get("alt_baro")
     if barometric == "ground":
-        return None, None, True
+        return None, None
     feet = number(barometric)
     if feet is not None:
-        return feet * FEET, "baro", False
+        return feet * FEET, "baro"
     feet = number(record.get("alt_geom"))
-    if feet is not None:
-        return feet * FEET, "geom", None
-    return None, None, None
+    return (None, None) if feet is None else (feet * FEET, "geom")
+
+
+def _on_ground(alt_baro: object) -> bool | None:
+    if alt_baro == "ground":
+        return True
+    return None if number(alt_baro) is None else False
 
 
 def _payload_of(record: dict[str, Any]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from vtoc_bots.plugins.connectors.adsb.fields import (
     direction,
     identity_of,
     number,
+    place_of,
     squawk_of,
     utc_from_epoch,
 )
@@ -71,12 +72,10 @@ def _event_from_row(
     identity = identity_of(row[0])
     if identity is None:
         return Rejected("identity", repr(row[0])[:40])
-    longitude, latitude = number(row[5]), number(row[6])
-    if latitude is None or longitude is None:
-        latitude = longitude = None
-    elif not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        return Rejected("position", f"{latitude}, {longitude}")
-    positioned = latitude is not None
+    place = place_of(row[6], row[5])
+    if isinstance(place, Rejected):
+        return place
+    positioned = place[0] is not None
     kind = _kind_of(row[16]) if positioned else None
     altitude, datum = number(row[7]), "baro"
     if altitude is None:
@@ -90,8 +89,8 @@ def _event_from_row(
         source_type="adsb",
         event_time=_time_of(row[3] if positioned else row[4], made_at),
         received_at=received_at,
-        latitude=latitude,
-        longitude=longitude,
+        latitude=place[0],
+        longitude=place[1],
         altitude_m=altitude,
         altitude_datum=None if altitude is None else datum,
         speed_mps=None if speed is None or speed < 0 else speed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from vtoc_bots import feet, knots
+from vtoc_bots import Rejected, feet, knots
 
 FEET: Final = feet(1.0)
 """Metres in a foot."""
@@ -31,6 +31,16 @@ def direction(value: object) -> float | None:
     """Degrees 0..360."""
     degrees = number(value)
     return degrees if degrees is not None and 0 <= degrees <= 360 else None
+
+
+def place_of(latitude: object, longitude: object) -> tuple[float, float] | tuple[None, None] | Rejected:
+    """(latitude, longitude) in degrees; (None, None) where one is missing, Rejected where they are off the globe."""
+    north, east = number(latitude), number(longitude)
+    if north is None or east is None:
+        return None, None
+    if -90 <= north <= 90 and -180 <= east <= 180:
+        return north, east
+    return Rejected("position", f"{north}, {east}")
 
 
 def utc_from_epoch(seconds: float) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,6 +14,7 @@ from vtoc_bots import Position
 
 Format = Literal["aircraft", "jsonport", "v2", "opensky", "sbs", "beast", "avr"]
 
+_HOST_HERE: Final = re.compile("^localhost/")
 _INPUT_KEYS: Final = ("url", "api_url", "log_path")
 _PORTS: Final = {"jsonport": 30047, "sbs": 30003, "beast": 30005, "avr": 30002}
 _WEB: Final = {"readsb": "aircraft", "v2": "v2", "opensky": "opensky"}
@@ -111,7 +113,7 @@ def input_of(url: str, format: str | None) -> Input:
         return Input("file", format, path=Path(url.removeprefix("file:")).expanduser())
     scheme = scheme.lower()
     if scheme == "file":
-        return Input("file", format, path=Path(unquote(rest.removeprefix("localhost/"))).expanduser())
+        return Input("file", format, path=Path(unquote(_HOST_HERE.sub("/", rest))).expanduser())
     prefix, _, web = scheme.rpartition("+")
     if web in ("http", "https"):
         return Input("web", _web_format(prefix, rest, format), url=f"{web}://{rest}")

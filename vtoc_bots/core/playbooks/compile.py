@@ -164,7 +164,7 @@ class _Compiler:
         if file.required and file.default is not None:
             self._add((*keys, "required"), f"{label}: what has a default is not required; keep one of the two")
         if file.type not in RANGED and (file.minimum is not None or file.maximum is not None):
-            self._add(keys, f"{label}: a {file.type} has no min or max; remove them")
+            self._add(keys, f"{label}: min and max are not for {file.type}; remove them")
             return spec
         self._check_values(spec, keys)
         return spec

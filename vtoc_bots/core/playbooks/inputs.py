@@ -13,6 +13,7 @@ from vtoc_bots.core.ports import FormField
 from vtoc_bots.core.values import ValueType, value_type
 
 MAX_CHARACTERS: Final = 10_000
+LARGEST: Final = 2**63 - 1
 RANGED: Final = frozenset({"int", "number", "duration", "distance", "speed", "altitude", "time"})
 """The types that may have a min and a max."""
 
@@ -77,7 +78,10 @@ def canonical_input(spec: InputSpec, value: Any) -> Any:
         raise ValueError(f"“{value}” is out of range; it must be at least {kind.show(low)}")
     if high is not None and read > high:
         raise ValueError(f"“{value}” is out of range; it must be at most {kind.show(high)}")
-    return kind.canonical(read)
+    canonical = kind.canonical(read)
+    if isinstance(canonical, int | float) and not -LARGEST <= canonical <= LARGEST:
+        raise ValueError(f"“{value}” is out of range; it must fit in 64 bits")
+    return canonical
 
 
 def shown_input(spec: InputSpec, value: Any) -> str:

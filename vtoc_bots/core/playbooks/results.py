@@ -142,12 +142,16 @@ def encode_events(events: Iterable[TelemetryEvent]) -> bytes:
 
 def decode_events(data: bytes) -> list[TelemetryEvent]:
     """What `encode_events` encoded, also by a version with fewer or other fields. Raises ActionError on other bytes."""
-    events = []
-    for fields in _rows(data, TelemetryEvent._fields):
-        for name in ("event_time", "received_at", "stale_at"):
-            fields[name] = _moment(fields.get(name))
-        events.append(TelemetryEvent(**fields))
-    return events
+    try:
+        return [_event(fields) for fields in _rows(data, TelemetryEvent._fields)]
+    except (ValueError, TypeError, LookupError) as error:
+        raise ActionError("the blob holds no stored events") from error
+
+
+def _event(fields: dict[str, Any]) -> TelemetryEvent:
+    for name in ("event_time", "received_at", "stale_at"):
+        fields[name] = _moment(fields.get(name))
+    return TelemetryEvent(**fields)
 
 
 def encode_tracks(tracks: Iterable[Track]) -> bytes:
@@ -165,14 +169,18 @@ def encode_tracks(tracks: Iterable[Track]) -> bytes:
 
 def decode_tracks(data: bytes) -> list[Track]:
     """What `encode_tracks` encoded. Raises ActionError on other bytes."""
-    tracks = []
-    for fields in _rows(data, Track._fields):
-        fields["at"] = _moment(fields["at"])
-        fields["sources"] = tuple(TrackSource(*source) for source in fields["sources"])
-        fields["trail"] = tuple(TrackPoint(_moment(at) or _EPOCH, *rest) for at, *rest in fields["trail"])
-        fields["flags"] = tuple(fields["flags"])
-        tracks.append(Track(**fields))
-    return tracks
+    try:
+        return [_track(fields) for fields in _rows(data, Track._fields)]
+    except (ValueError, TypeError, LookupError) as error:
+        raise ActionError("the blob holds no stored tracks") from error
+
+
+def _track(fields: dict[str, Any]) -> Track:
+    fields["at"] = _moment(fields["at"])
+    fields["sources"] = tuple(TrackSource(*source) for source in fields["sources"])
+    fields["trail"] = tuple(TrackPoint(_moment(at) or _EPOCH, *rest) for at, *rest in fields["trail"])
+    fields["flags"] = tuple(fields["flags"])
+    return Track(**fields)
 
 
 def _document(fields: tuple[str, ...], rows: list[list[Any]]) -> bytes:
@@ -180,13 +188,10 @@ def _document(fields: tuple[str, ...], rows: list[list[Any]]) -> bytes:
 
 
 def _rows(data: bytes, known: tuple[str, ...]) -> list[dict[str, Any]]:
-    try:
-        document = orjson.loads(data)
-        names = document["fields"]
-        kept = [(index, name) for index, name in enumerate(names) if name in known]
-        return [{name: row[index] for index, name in kept} for row in document["rows"]]
-    except (ValueError, TypeError, LookupError) as error:
-        raise ActionError(f"the blob holds no stored {'events' if known[-1] == 'payload' else 'tracks'}") from error
+    """The rows as mappings of the known fields. Raises ValueError, TypeError or LookupError on other bytes."""
+    document = orjson.loads(data)
+    kept = [(index, name) for index, name in enumerate(document["fields"]) if name in known]
+    return [{name: row[index] for index, name in kept} for row in document["rows"]]
 
 
 def _plain(value: Any) -> Any:

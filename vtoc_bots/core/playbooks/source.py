@@ -51,7 +51,9 @@ def parse_yaml(text: str, name: str) -> tuple[Document, list[Problem]]:
         mark = error.problem_mark or error.context_mark
         words = ", ".join(part for part in (error.problem, error.context) if part)
         return _unread(name, name if mark is None else f"{name}:{mark.line + 1}", f"is not YAML: {words}")
-    except (yaml.YAMLError, RecursionError) as error:
+    except RecursionError:
+        return _unread(name, name, "is too deeply nested; split it")
+    except yaml.YAMLError as error:
         return _unread(name, name, f"is not YAML: {str(error).splitlines()[0]}")
     if node is None:
         return _unread(name, name, "is empty; write a playbook")

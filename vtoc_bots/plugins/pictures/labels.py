@@ -22,7 +22,7 @@ INK, SOFT, LEADER, TOWN = "#14212b", "#3b4853", "#5f6b74", "#6f6a5f"
 BACK = (1.0, 1.0, 1.0, 0.74)
 SIZE, TOWN_SIZE = 12.0, 11.0
 MOST_LABELS = 140
-MOST_TRIED = 150
+MOST_TRIED = 130
 CROWD, CROWD_CELL = 9, 100.0
 """More symbols than this in a square of so many pixels leave no room for labels."""
 MOST_TOWNS = 16
@@ -30,7 +30,7 @@ TOWN_SPACING = 95.0
 """Pixels between towns that are named."""
 COMPACT_FROM = 90
 """With more tracks in sight than this labels may shrink to the name, and long leaders are left out."""
-WORST_COMPACT_COST, COMPACT_PUSHES = 64.0, 50
+WORST_COMPACT_COST, COMPACT_PUSHES = 64.0, 30
 
 
 class Label(NamedTuple):

@@ -37,6 +37,7 @@ FORM_COST = 12.0
 MOST_MOVED, PUSHES = 3, 24
 """A label may push so many others aside, and looks at so many of its places for that."""
 ALL_PUSHES = 300
+SLICE = 16
 WORST_COST = 110.0
 """A label that could only stand worse than this would confuse more than it tells."""
 ROUNDS = 2
@@ -184,34 +185,40 @@ class Labeller:
         if known is not None:
             return known
         request, area = self.requests[index], self.ground.area
+        worst = math.inf if request.important else self.worst
         boxes, leaders, costs, led = candidates(request, form)
         solid, trail = self.ground.covered(boxes)
-        possible = (boxes[:, :2] >= (area.left, area.bottom)).all(axis=1) & (solid == 0)
-        possible &= (boxes[:, 2:] <= (area.right, area.top)).all(axis=1)
         costs = costs + np.where(trail > 0, TRAIL_COST + TRAIL_CELL_COST * trail, 0.0)
-        costs += self._ambiguity(index, boxes) * np.where(led, 0.5, 1.0)
-        costs += np.where(led, LEADER_STRIKE_COST * self.ground.strikes(leaders, request.reach), 0.0)
-        if not request.important:
-            possible &= costs <= self.worst
-        order = np.flatnonzero(possible)[np.argsort(costs[possible], kind="stable")]
+        possible = (boxes[:, :2] >= (area.left, area.bottom)).all(axis=1) & (solid == 0) & (costs <= worst)
+        possible &= (boxes[:, 2:] <= (area.right, area.top)).all(axis=1)
+        # What follows is dear, so only for the places that may be taken at all.
+        boxes, leaders, costs, led = boxes[possible], leaders[possible], costs[possible], led[possible]
+        if len(boxes):
+            costs = costs + self._ambiguity(index, boxes) * np.where(led, 0.5, 1.0)
+            costs += np.where(led, LEADER_STRIKE_COST * self.ground.strikes(leaders, request.reach), 0.0)
+        order = np.argsort(costs, kind="stable")[: np.count_nonzero(costs <= worst)]
         found = Candidates(boxes[order], leaders[order], costs[order], led[order])
         self._known[index, form] = found
         return found
 
     def _best(self, index: int, form: int) -> Placement | None:
         options = self._options(index, form)
-        in_way = overlap(options.boxes, self._boxes, SPACING).any(axis=1)
         standing = self._leaders[np.isfinite(self._leaders[:, 0])]
-        in_way |= runs_through(standing, options.boxes).any(axis=0)
         best: Placement | None = None
-        for at in np.flatnonzero(~in_way):
-            if best is not None and options.costs[at] >= best.cost:
+        # Slice by slice, since a free place is mostly among the first, and all labels are compared with each.
+        for start in range(0, len(options.costs), SLICE):
+            if best is not None and options.costs[start] >= best.cost:
                 break
-            if options.led[at] and runs_through(options.leaders[at : at + 1], self._boxes).any():
-                continue
-            found = self._placement(form, options, int(at))
-            if best is None or found.cost < best.cost:
-                best = found
+            boxes = options.boxes[start : start + SLICE]
+            in_way = overlap(boxes, self._boxes, SPACING).any(axis=1) | runs_through(standing, boxes).any(axis=0)
+            for at in np.flatnonzero(~in_way) + start:
+                if best is not None and options.costs[at] >= best.cost:
+                    break
+                if options.led[at] and runs_through(options.leaders[at : at + 1], self._boxes).any():
+                    continue
+                found = self._placement(form, options, int(at))
+                if best is None or found.cost < best.cost:
+                    best = found
         return best
 
     def _ambiguity(self, index: int, boxes: Floats) -> Floats:

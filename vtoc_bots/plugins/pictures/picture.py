@@ -113,7 +113,10 @@ def is_place(at: Track | TrackPoint) -> bool:
 def sound(track: Track) -> Track:
     """Return the track without numbers that are none and trail points that are nowhere."""
     numbers = (track.altitude_m, track.speed_mps, track.heading_deg, track.vertical_rate_mps, track.accuracy_m)
-    if all(value is None or math.isfinite(value) for value in numbers) and all(map(is_place, track.trail)):
+    # A sum is finite only where every part is; this runs over every trail point of the picture.
+    whole = math.isfinite(sum([point.latitude + point.longitude for point in track.trail]))
+    whole = whole and max([abs(point.latitude) for point in track.trail], default=0.0) <= 90.0
+    if whole and all(value is None or math.isfinite(value) for value in numbers):
         return track
     altitude, speed, heading, rate, accuracy = (
         value if value is not None and math.isfinite(value) else None for value in numbers

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vtoc_bots.core.access import Ask, Decision, Level, Operator, Station, Verdict
     from vtoc_bots.core.cards import (
+        Block,
         Button,
         Buttons,
         Card,
@@ -48,7 +49,24 @@ if TYPE_CHECKING:
     from vtoc_bots.core.feeds.staleness import Thresholds, staleness
     from vtoc_bots.core.feeds.tcp import TcpReader
     from vtoc_bots.core.feeds.timing import TimeCheck, check_times
+    from vtoc_bots.core.commands.declare import command
+    from vtoc_bots.core.commands.help import command_card, list_card, usage_line
+    from vtoc_bots.core.commands.spec import CommandSpec
+    from vtoc_bots.core.context import Context
     from vtoc_bots.core.hookspecs import hookimpl
+    from vtoc_bots.core.ids import new_id, parse_short_id, short_id
+    from vtoc_bots.core.playbooks.actions import action
+    from vtoc_bots.core.playbooks.results import (
+        BlobRef,
+        EventSet,
+        Picture,
+        TrackSet,
+        read_events,
+        read_tracks,
+        store_blob,
+        store_events,
+        store_tracks,
+    )
     from vtoc_bots.core.messages import (
         Attachment,
         ConversationId,
@@ -90,6 +108,9 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.telemetry import (
+        METRES_PER_FOOT,
+        METRES_PER_NAUTICAL_MILE,
+        MPS_PER_KNOT,
         Rejected,
         TelemetryEvent,
         bearing_deg,
@@ -100,11 +121,23 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
+    from vtoc_bots.core.values import (
+        ApprovalId,
+        CommandName,
+        Distance,
+        Duration,
+        PlaybookId,
+        Rest,
+        RunId,
+        StationSlug,
+        TrackId,
+    )
+    from vtoc_bots.core.values.areas import Area, Box, Circle
     from vtoc_bots.core.values.positions import Position
 
 _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
-    "cards": "Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
+    "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused StartupError"
         " TransientError Unknown UsageError VtocError"
@@ -119,7 +152,16 @@ _HOMES = {
     "feeds.staleness": "Thresholds staleness",
     "feeds.tcp": "TcpReader",
     "feeds.timing": "TimeCheck check_times",
+    "commands.declare": "command",
+    "commands.help": "command_card list_card usage_line",
+    "commands.spec": "CommandSpec",
+    "context": "Context",
     "hookspecs": "hookimpl",
+    "ids": "new_id parse_short_id short_id",
+    "playbooks.actions": "action",
+    "playbooks.results": (
+        "BlobRef EventSet Picture TrackSet read_events read_tracks store_blob store_events store_tracks"
+    ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "Accepted ActionContext ActionSpec Caps Choices Clock Connector ConnectorSpec Decoder Form FormField Inbox"
@@ -127,9 +169,11 @@ _HOMES = {
         " SourceState Telemetry TerminalOptions Transport TransportContext TransportSpec"
     ),
     "settings": "Settings",
-    "telemetry": "Rejected TelemetryEvent bearing_deg distance_m feet knots nm",
+    "telemetry": "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet knots nm",
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
+    "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",
+    "values.areas": "Area Box Circle",
     "values.positions": "Position",
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}

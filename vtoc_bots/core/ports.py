@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -182,6 +183,8 @@ class TransportContext:
     clock: Clock
     blobs: Blobs
     data_dir: Path
+    address: str | None = None
+    """Where this process's web server answers, if it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +318,8 @@ class ActionSpec:
     level: str = "operator"
     sends: str | None = None
     """What it sends to whom outside, in words, for the dry-run plan; None when it only reads or computes."""
+    lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
+    """Opened with the data folder before the first call in a process, and closed at its end: for pools and clients."""
 
 
 class Policy(Protocol):

@@ -54,13 +54,13 @@ class Router:
         *,
         handler_seconds: float,
         commands_per_minute: int,
-        unlimited: frozenset[tuple[str, str]],
     ) -> None:
         self._rows, self._leases, self._keeper = rows, leases, keeper
         self._people, self._desk, self._services = people, desk, services
         self._budgets, self._buttons, self._clock, self._metrics = budgets, buttons, clock, metrics
         self._handler_seconds, self._per_minute = handler_seconds, commands_per_minute
-        self._unlimited = unlimited
+        self.unlimited: set[tuple[str, str]] = set()
+        """(transport, workspace) of accounts that are not limited: the data folder's own terminal."""
 
     async def handle(self, conversation: str) -> None:
         """Handle what is undone in this conversation while nobody else does."""
@@ -199,7 +199,7 @@ class Router:
 
     async def _over_limit(self, ctx: Context) -> Card | None:
         sender = ctx.message.sender
-        if ctx.operator is None or (ctx.message.transport, sender.workspace) in self._unlimited:
+        if ctx.operator is None or (ctx.message.transport, sender.workspace) in self.unlimited:
             return None
         taken = await self._budgets.take(f"commands:{ctx.operator.id}", self._per_minute)
         return None if taken.allowed else Card.of("Slow down", taken.message, severity=Severity.WARNING, private=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import aiohttp
 import structlog
 
 from vtoc_bots.core.access import Station
@@ -94,13 +94,15 @@ class Sources:
         holder: UUID,
         clock: Clock,
         metrics: Metrics,
-        context: OpenContext,
         *,
+        data_dir: Path,
+        http: Callable[[], aiohttp.ClientSession],
+        decoder: Callable[..., Decoder],
         thin_seconds: float,
     ) -> None:
         self._entries, self._specs, self._store, self._people = entries, specs, store, people
         self._leases, self._holder, self._clock, self._metrics = leases, holder, clock, metrics
-        self._context, self._thin_seconds = context, thin_seconds
+        self._data_dir, self._http, self._decoder, self._thin_seconds = data_dir, http, decoder, thin_seconds
         self._open: dict[str, Connector] = {}
         self._replays: dict[str, asyncio.Lock] = {}
         for entry in entries:
@@ -177,7 +179,7 @@ class Sources:
         return entry.read(spec.settings)
 
     async def _opened(self, entry: SourceEntry, station: Station) -> Connector:
-        context = replace(self._context, slug=entry.slug, station_position=station.position)
+        context = OpenContext(entry.slug, self._clock, self._data_dir, station.position, self._http, self._decoder)
         return self._specs[entry.type].open(self._settings_of(entry), context)
 
     async def _keep(self, entry: SourceEntry) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
 
 Duty = Literal["handle", "deliver"]

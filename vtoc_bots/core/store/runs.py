@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.groups import GroupCommit
-from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.pool import Connection, Store
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from vtoc_bots.core.values.areas import AREA, Area, Box, Circle
 from vtoc_bots.core.values.names import APPROVAL, COMMAND, PLAYBOOK, RUN, STATION, TRACK, name_type
-from vtoc_bots.core.values.plain import BOOL, INT, NUMBER, STRING, choice_type
+from vtoc_bots.core.values.plain import BOOL, INT, NUMBER, REST, STRING, choice_type
 from vtoc_bots.core.values.positions import POSITION, Position
 from vtoc_bots.core.values.quantities import ALTITUDE, DISTANCE, DURATION, SPEED
 from vtoc_bots.core.values.times import TIME
-from vtoc_bots.core.values.value_type import ValueType
+from vtoc_bots.core.values.value_type import ValueType, WrongValue
 
 Duration: TypeAlias = Annotated[timedelta, DURATION]
 Distance: TypeAlias = Annotated[float, DISTANCE]
@@ -27,6 +27,8 @@ TrackId: TypeAlias = Annotated[str, TRACK]
 PlaybookId: TypeAlias = Annotated[str, PLAYBOOK]
 RunId: TypeAlias = Annotated[str, RUN]
 ApprovalId: TypeAlias = Annotated[str, APPROVAL]
+Rest: TypeAlias = Annotated[str, REST]
+"""A command's last positional parameter that takes all the remaining text as it stands."""
 CommandName: TypeAlias = Annotated[str, COMMAND]
 StationSlug: TypeAlias = Annotated[str, STATION]
 
@@ -80,6 +82,7 @@ __all__ = [
     "NUMBER",
     "PLAYBOOK",
     "POSITION",
+    "REST",
     "RUN",
     "SPEED",
     "STATION",
@@ -97,12 +100,14 @@ __all__ = [
     "Duration",
     "PlaybookId",
     "Position",
+    "Rest",
     "RunId",
     "Speed",
     "StationSlug",
     "Time",
     "TrackId",
     "ValueType",
+    "WrongValue",
     "choice_type",
     "name_type",
     "value_type",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from vtoc_bots.core.values.value_type import ValueType, number_json, number_text, shown
+from vtoc_bots.core.values.value_type import ValueType, WrongValue, number_json, number_text, shown
 
 T = TypeVar("T")
 
@@ -80,6 +80,9 @@ def _show_bool(value: bool) -> str:
 STRING: Final = ValueType(
     "string", "text, in quotes where it has spaces", "text", _same, _read_text, _same, _same, {"type": "string"}
 )
+REST: Final = ValueType(
+    "rest", "all that follows, as it stands", "text", _same, _read_text, _same, _same, {"type": "string"}
+)
 INT: Final = ValueType(
     "int", "a whole number such as 30", "30", _parse_int, _read_int, int, str, {"type": ["integer", "string"]}
 )
@@ -123,8 +126,8 @@ def choice_type(values: Mapping[str, T] | Iterable[str], name: str = "choice") -
         if found is not None:
             return found
         close = get_close_matches(_key(text), by_key, n=1)
-        hint = f"; did you mean {by_key[close[0]]}?" if close else ""
-        raise ValueError(f"{shown(text)} is not one of {listed}{hint}")
+        fix = by_key[close[0]] if close else None
+        raise WrongValue(f"{shown(text)} is not one of {listed}" + (f"; did you mean {fix}?" if fix else ""), fix)
 
     def show(value: Any) -> str:
         return word_of.get(id(value)) or next(word for word, other in table.items() if other == value)

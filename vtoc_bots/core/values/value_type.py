@@ -15,6 +15,14 @@ MAX_CHARACTERS: Final = 10_000
 """Longer texts are no value of any type; a limit for the parsers' patience."""
 
 
+class WrongValue(ValueError):
+    """A text or JSON value is wrong. `fix` is a text that would do, where one is near."""
+
+    def __init__(self, message: str, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueType(Generic[T]):
     """One type of value that people write.

@@ -1,1 +1,12 @@
-"""Operational map pictures: PNG, GeoJSON and KML of the fused tracks."""
+"""Pictures: maps as PNG, GeoJSON and KML, drawn in worker processes."""
+
+from __future__ import annotations
+
+from vtoc_bots import ActionSpec, hookimpl
+from vtoc_bots.plugins.pictures.actions import map_actions
+
+
+@hookimpl
+def vtoc_actions() -> tuple[ActionSpec, ...]:
+    """Offers pictures.map."""
+    return map_actions()

@@ -1,0 +1,404 @@
+"""The composition root: puts every part of one process together, runs them, and takes them apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import structlog
+
+import vtoc_bots
+from vtoc_bots.core import audit
+from vtoc_bots.core.access import Access, Level
+from vtoc_bots.core.clock import SystemClock
+from vtoc_bots.core.commands import Commands
+from vtoc_bots.core.database import opened_store
+from vtoc_bots.core.desk import Desk
+from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.inbox import TransportInbox
+from vtoc_bots.core.leases import LeaseKeeper
+from vtoc_bots.core.loader import Loaded, load
+from vtoc_bots.core.messages import Outbound
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.watchdog import Watchdog
+from vtoc_bots.core.outbox import Deliverer
+from vtoc_bots.core.people import People
+from vtoc_bots.core.playbooks.approvals import Approvals
+from vtoc_bots.core.playbooks.library import Library
+from vtoc_bots.core.playbooks.load import load_playbooks
+from vtoc_bots.core.playbooks.progress import ProgressBoard
+from vtoc_bots.core.playbooks.runs import Runner
+from vtoc_bots.core.policies import load_policies
+from vtoc_bots.core.ports import Clock, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane, Worker
+from vtoc_bots.core.router import Router
+from vtoc_bots.core.services import SharedServices
+from vtoc_bots.core.settings import Settings
+from vtoc_bots.core.singletons import Singleton
+from vtoc_bots.core.sources import Sources, decoder_maker
+from vtoc_bots.core.store.blobs import BlobRows
+from vtoc_bots.core.store.budgets import BudgetRows
+from vtoc_bots.core.store.buttons import ButtonRows
+from vtoc_bots.core.store.conversations import ConversationLeases, Held
+from vtoc_bots.core.store.inbox import InboxRows
+from vtoc_bots.core.store.leases import LeaseRows
+from vtoc_bots.core.store.operators import Operators
+from vtoc_bots.core.store.outbox import OutboxRows
+from vtoc_bots.core.store.runs import RunRows
+from vtoc_bots.core.store.stations import Stations
+from vtoc_bots.core.store.sweeps import Sweeps
+from vtoc_bots.core.sweeper import Sweeper
+from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.server import WebServer, make_app
+
+logger = structlog.get_logger(__name__)
+
+GRACE_SECONDS: Final = 10.0
+HANDLERS: Final = 64
+STEPS: Final = 64
+DELIVERIES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What this process does besides its terminal. `worker` None: only while no other process works."""
+
+    worker: bool | None = True
+    web: bool = True
+    transports: bool = True
+    sources: bool = True
+
+
+class Runtime:
+    """One process of an installation."""
+
+    def __init__(self, settings: Settings, duties: Duties, *, clock: Clock | None = None, plugins: Iterable[Any] = ()) -> None:
+        self.settings, self.duties = settings, duties
+        self.clock = clock or SystemClock()
+        self.holder = new_id()
+        self.metrics = Metrics()
+        self.exit_code = 0
+        self.ready = asyncio.Event()
+        self.address: str | None = None
+        self._plugins = tuple(plugins)
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._workers: list[Worker] = []
+        self._transports: dict[str, Transport] = {}
+        self._failing: dict[str, str] = {}
+
+    def stop(self) -> None:
+        """End `run`: no new work, what is in hand is finished, everything is closed."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Everything, until stopped or the terminal ends; the process's exit code.
+
+        Raises StartupError when it can't begin.
+        """
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self.stop)
+        async with AsyncExitStack() as stack:
+            loading = loop.run_in_executor(None, self._load)
+            try:
+                self.store = await stack.enter_async_context(opened_store(self.settings))
+            finally:
+                self.loaded: Loaded = await loading
+            await self._compose(stack)
+            await self._begin(stack)
+            self.ready.set()
+            logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
+            await self._stop.wait()
+            await self._end()
+        return self.exit_code
+
+    def _load(self) -> Loaded:
+        return load(self.settings, self.settings.plugins_disabled, self._plugins)
+
+    async def _compose(self, stack: AsyncExitStack) -> None:
+        """Make every part; nothing runs yet."""
+        settings, store, clock, loaded = self.settings, self.store, self.clock, self.loaded
+        self.stations, self.operators = Stations(store), Operators(store)
+        await self.stations.sync(settings.stations)
+        channels = {glob: station.slug for station in settings.stations for glob in station.channels}
+        self.people = People(self.operators, self.stations, clock, channels, settings.station.slug)
+        actions = {spec.name: spec for spec in loaded.actions}
+        playbooks, errors = load_playbooks((*packaged_playbooks(), *loaded.playbook_paths), actions)
+        if errors:
+            raise StartupError("\n".join(str(error) for error in errors))
+        self.library = Library(playbooks, actions)
+        rules = load_policies(settings.config_dir / "policies.yml", clock.now)
+        self.access = Access(rules, loaded.policies)
+        self.leases = LeaseRows(store)
+        self.blobs = BlobRows(store)
+        self.http = await self._http(stack)
+        specs = {spec.type: spec for spec in loaded.connectors}
+        self.sources = Sources(
+            settings.sources,
+            specs,
+            store,
+            self.people,
+            self.leases,
+            self.holder,
+            clock,
+            self.metrics,
+            data_dir=settings.data_dir,
+            http=lambda: self.http,
+            decoder=decoder_maker(specs),
+            thin_seconds=settings.thin_seconds,
+        )
+        self.services = SharedServices(store, self.sources, self.blobs, self.library)
+        self.approvals = Approvals(store, self.access, clock)
+        self.health = Health(clock, self.metrics)
+        self._probes()
+        self.commands = Commands(loaded.commands)
+        self.desk = Desk(
+            store,
+            self.commands,
+            self.access,
+            self.library,
+            self.approvals,
+            self.people,
+            self.operators,
+            clock,
+            self.health.check,
+            self._about(),
+        )
+        self._compose_engine()
+
+    def _compose_engine(self) -> None:
+        settings, store, clock, lease = self.settings, self.store, self.clock, self.settings.lease_seconds
+        self.inbox_rows, self.outbox_rows = InboxRows(store), OutboxRows(store)
+        handling = ConversationLeases(store, HANDLE, lease)
+        self.delivering = ConversationLeases(store, DELIVER, lease)
+        self.handle_keeper: LeaseKeeper[Held] = LeaseKeeper(_conversation_of, handling.renew, clock, lease)
+        self.deliver_keeper: LeaseKeeper[Held] = LeaseKeeper(_conversation_of, self.delivering.renew, clock, lease)
+        self.router = Router(
+            self.inbox_rows,
+            handling,
+            self.handle_keeper,
+            self.people,
+            self.desk,
+            self.services,
+            BudgetRows(store),
+            ButtonRows(store),
+            clock,
+            self.metrics,
+            handler_seconds=settings.handler_timeout_seconds,
+            commands_per_minute=settings.commands_per_minute,
+        )
+        self.board = ProgressBoard(store, clock)
+        rows = RunRows(store, lease)
+        self.runner = Runner(
+            rows, self.library, self.approvals, self.board, self.services, self.people, clock, self.metrics, lease
+        )
+        self.sweeper = Sweeper(
+            Sweeps(store),
+            self.library,
+            lambda: audit.seal(store),
+            clock,
+            sweep_seconds=settings.sweep_seconds,
+            retention_days=int(settings.retention_days),
+        )
+
+    async def _begin(self, stack: AsyncExitStack) -> None:
+        """Start every part."""
+        for spec in self.loaded.actions:
+            if spec.lifespan is not None:
+                await stack.enter_async_context(spec.lifespan(self.settings.data_dir))
+        watchdog = Watchdog(self.loaded.modules, self.metrics, self.settings.blocked_seconds)
+        watchdog.start()
+        stack.callback(watchdog.stop)
+        if self.duties.web:
+            app = make_app(self.health, self.metrics, self.loaded.routes)
+            settings = self.settings
+            server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
+            self.address = await server.start()
+            stack.push_async_callback(server.close)
+        self.desk.about = self._about()
+        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
+        await self._open_transports(specs)
+        if self.duties.worker:
+            self._work()
+        elif self.duties.worker is None:
+            self._forever("stand_in", self._stand_in)
+
+    async def _open_transports(self, specs: list[TransportSpec]) -> None:
+        work: dict[str, Callable[[str], Awaitable[None]]] = {}
+        for spec in specs:
+            context = TransportContext(spec.account, self.clock, self.blobs, self.settings.data_dir)
+            queue = spec.queue or spec.name
+            transport = spec.open(context)
+            deliverer = Deliverer(
+                transport, self.outbox_rows, self.delivering, self.deliver_keeper, self.clock, self.metrics, self._sent
+            )
+            work[f"{DELIVER}.{queue}"] = deliverer.deliver
+            self._transports[spec.name] = transport
+            if spec.name == "terminal":
+                await self._own_terminal(spec.account)
+        if not work:
+            return
+        self._forever("deliver_keeper", self.deliver_keeper.run)
+        self._queue(Lane("deliver", work, DELIVERIES))
+        for spec in specs:
+            inbox = TransportInbox(self.inbox_rows, spec.queue or spec.name, self.router.offer, self.metrics)
+            transport = self._transports[spec.name]
+            if spec.name == "terminal":
+                self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]
+            else:
+                self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]
+
+    async def _own_terminal(self, account: str) -> None:
+        """Who can read the data folder's password is admin in its terminal."""
+        name = user_name()
+        await self.operators.own(name, "terminal", account, name, Level.ADMIN)
+        self.router.unlimited.add(("terminal", account))
+
+    async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
+        await transport.run(inbox)
+        self.exit_code = int(getattr(transport, "exit_code", 0) or 0)
+        self.stop()
+        await asyncio.Event().wait()
+
+    def _work(self) -> None:
+        """Handle messages, advance runs, read sources, sweep when it is our turn."""
+        self._forever("handle_keeper", self.handle_keeper.run)
+        self._forever("run_keeper", self.runner.keeper.run)
+        self._forever("progress", self.board.run)
+        self._queue(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
+        self._queue(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
+        self._hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
+        self._hold("sweeper", self.sweeper.run)
+        if self.duties.sources:
+            self._forever("sources", self.sources.run)
+
+    async def _stand_in(self) -> None:
+        """Work as soon as nobody else does."""
+        while await self.leases.live("worker:"):
+            await self.clock.sleep(2.0)
+        logger.info("worker_started_here")
+        self._work()
+        await asyncio.Event().wait()
+
+    def _queue(self, lane: Lane) -> None:
+        worker = Worker(self.store.direct_connection, [lane], self.clock)
+        self._workers.append(worker)
+        self._forever(f"queue.{lane.name}", worker.run)
+
+    def _hold(self, name: str, work: Callable[[int], Awaitable[Any]]) -> None:
+        facts = {"host": socket.gethostname(), "pid": os.getpid()}
+        seconds = min(12.0, self.settings.lease_seconds)
+        singleton = Singleton(
+            self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts
+        )
+        self._forever(name, singleton.run)
+
+    def _forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._supervised(name, work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a part for ever: when it breaks, say so, wait, begin again; the others run on."""
+        failures = 0
+        while not self._stop.is_set():
+            began = self.clock.monotonic()
+            try:
+                await work()
+                if self._stop.is_set():
+                    return
+                self._failing[name] = "it ended by itself"
+            except Exception as error:
+                self._failing[name] = f"{type(error).__name__}: {error}"
+                logger.exception("part_failed", part=name)
+            failures = 0 if self.clock.monotonic() - began > 60 else failures + 1
+            await self.clock.sleep(min(30.0, 0.5 * 2.0 ** min(failures, 6)))
+            self._failing.pop(name, None)
+
+    async def _end(self) -> None:
+        """Stop taking work, finish what is in hand, then stop the rest."""
+        logger.info("stopping")
+        for worker in self._workers:
+            worker.stop()
+        queues = [task for task in self._tasks if task.get_name().startswith("queue.")]
+        if queues:
+            await asyncio.wait(queues, timeout=GRACE_SECONDS)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _http(self, stack: AsyncExitStack) -> aiohttp.ClientSession:
+        timeout = aiohttp.ClientTimeout(total=30, connect=10)
+        headers = {"User-Agent": f"vtoc-bots/{vtoc_bots.__version__}"}
+        return await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, headers=headers))
+
+    def _probes(self) -> None:
+        async def database() -> str | None:
+            return f"answers in {await self.store.probe() * 1000:.1f} ms"
+
+        async def parts() -> str | None:
+            broken = {**self._failing}
+            for worker in self._workers:
+                broken.update({f"queue.{lane}": "not connected" for lane, ok in worker.connected.items() if not ok})
+            if broken:
+                raise RuntimeError("; ".join(f"{name}: {why}" for name, why in sorted(broken.items())))
+            return None
+
+        async def sources() -> str | None:
+            states = self.sources.states()
+            silent = [slug for slug, (state, _) in states.items() if state == "silent"]
+            if silent:
+                raise RuntimeError(f"nothing comes from {', '.join(silent)}")
+            return f"{len(states)} read here"
+
+        async def plugins() -> str | None:
+            broken = [report.name for report in self.loaded.reports if report.state == "broken"]
+            if broken:
+                raise RuntimeError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
+            return None
+
+        self.health.register("database", database)
+        self.health.register("parts", parts)
+        self.health.register("sources", sources, required=False)
+        self.health.register("plugins", plugins, required=False)
+
+    def _about(self) -> dict[str, str]:
+        facts = {"version": vtoc_bots.__version__, "station": self.settings.station.callsign}
+        facts["database"] = "embedded" if self.settings.database_url is None else "configured"
+        if self.address is not None:
+            facts["address"] = self.address
+        return facts
+
+    async def _sent(self, outbound: Outbound) -> None:
+        logger.debug("reply_sent", key=outbound.key, correlation_id=str(outbound.correlation_id))
+
+
+def packaged_playbooks() -> tuple[Path, ...]:
+    """The playbooks that come with the package: beside it in a checkout, inside it when installed."""
+    package = Path(vtoc_bots.__file__).parent
+    inside = package / "_packaged" / "playbooks"
+    return (inside if inside.is_dir() else package.parent / "playbooks",)
+
+
+def user_name() -> str:
+    """The operating system's user, by the process's real user id."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without an entry
+        return f"uid{os.getuid()}"
+
+
+def _conversation_of(held: Held) -> str:
+    return held.conversation
+

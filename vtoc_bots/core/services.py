@@ -1,0 +1,28 @@
+"""The shared services that handlers and actions are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from vtoc_bots.core.access import Station
+from vtoc_bots.core.playbooks.actions import act
+from vtoc_bots.core.playbooks.library import Library
+from vtoc_bots.core.ports import Blobs, Telemetry
+from vtoc_bots.core.store.pool import Store
+
+
+class SharedServices:
+    """Implements ports.Services over the store."""
+
+    def __init__(self, store: Store, telemetry: Telemetry, blobs: Blobs, library: Library) -> None:
+        self.telemetry, self.blobs = telemetry, blobs
+        self._store, self._library = store, library
+
+    def session(self, station: Station) -> Any:
+        """A Session on the station's role schema, limited to its rows."""
+        return self._store.session(station)
+
+    async def act(self, context: Any, name: str, inputs: Mapping[str, Any]) -> Any:
+        """Call an action by name."""
+        return await act(self._library.action(name), context, inputs)

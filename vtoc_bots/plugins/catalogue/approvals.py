@@ -1,0 +1,37 @@
+"""Commands about approvals."""
+
+from __future__ import annotations
+
+from vtoc_bots import ApprovalId, Button, Buttons, Card, Context, Rest, Table, command, short_id
+
+
+@command("approvals", level="observer")
+async def approvals(ctx: Context) -> Card:
+    """List what waits for a decision at this station."""
+    found = await ctx.desk.approvals(ctx)
+    if not found:
+        return Card.of("Approvals", "Nothing waits for a decision at this station.")
+    rows = []
+    buttons = []
+    for record, votes in found:
+        short = short_id(record.id)
+        given = sum(vote.verdict == "approve" for vote in votes)
+        until = f"{record.expires_at:%Y-%m-%d %H:%MZ}" if record.expires_at else "no limit"
+        arguments = ", ".join(f"{name}={value}" for name, value in (record.detail.get("arguments") or {}).items())
+        rows.append((short, record.title, arguments, f"{given} of {record.quorum}", record.level, until))
+        buttons.append(Button(label=f"Approve {short}", command=f"/approve {short}", style="good"))
+        buttons.append(Button(label=f"Deny {short}", command=f"/deny {short}", style="bad"))
+    columns = ("approval", "for", "with", "votes", "level", "until")
+    return Card.of("Approvals", Table(columns=columns, rows=tuple(rows)), Buttons(buttons=tuple(buttons[:10])))
+
+
+@command("approve", examples=("approve 7Z3K9QPM",))
+async def approve(ctx: Context, approval: ApprovalId, reason: Rest = "") -> Card:
+    """Approve what a run waits for."""
+    return await ctx.desk.decide(ctx, approval, "approve", reason or None)
+
+
+@command("deny", examples=("deny 7Z3K9QPM the weather is too bad",))
+async def deny(ctx: Context, approval: ApprovalId, reason: Rest = "") -> Card:
+    """Deny what a run waits for; say why."""
+    return await ctx.desk.decide(ctx, approval, "deny", reason or None)

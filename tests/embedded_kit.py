@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from vtoc_bots.core.store.cluster import State
+from vtoc_bots.core.store.embedded import is_unsupervised
 from vtoc_bots.core.store.supervisor import processes_in
 
 REPOSITORY = Path(__file__).parents[1]
@@ -135,8 +136,10 @@ def data_folder(name: str = "data", mode: int = 0o755) -> Iterator[Path]:
     data = base / name
     try:
         yield data
-        asyncio.run(eventually(lambda: not is_running(data)))
     finally:
+        # A supervisor may be in the middle of a start when its last user was killed.
+        if data.exists():
+            asyncio.run(eventually(lambda: is_unsupervised(data) and not is_running(data)))
         state = State.load(data)
         if state and state.home:
             shutil.rmtree(state.home)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.embedded import Embedded
 from vtoc_bots.core.store.pool import Store
-from vtoc_bots.core.store.schema import is_current
+from vtoc_bots.core.store.schema import is_current, require_current
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 
@@ -35,8 +34,7 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         return
     store = await Store.open(urls)
     try:
-        if not await is_current(urls):
-            raise StartupError("database: its schema is older than this program. Run `vtoc-bots db upgrade`, then start again")
+        await require_current(urls)
         yield store
     finally:
         await store.close()

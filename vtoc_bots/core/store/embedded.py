@@ -124,7 +124,7 @@ class Embedded:
         """Until the server takes connections, by our supervisor or another's."""
         deadline = time.monotonic() + self._timeout
         while True:
-            if _is_unsupervised(self._data):
+            if is_unsupervised(self._data):
                 if await asyncio.to_thread(_supervise, self._data, durable=self._durable):
                     return
             elif await self._answers():
@@ -154,7 +154,7 @@ class Embedded:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
-                if _is_unsupervised(self._data):
+                if is_unsupervised(self._data):
                     logger.warning("postgres_taken_over", data=str(self._data))
                     await self._start_or_join()
                     waits = backoff(_WATCH_SECONDS, 10.0)
@@ -196,7 +196,7 @@ def _opened(path: Path) -> Any:
         os.close(descriptor)
 
 
-def _is_unsupervised(data: Path) -> bool:
+def is_unsupervised(data: Path) -> bool:
     """Whether no supervisor holds the server's lock."""
     with _opened(data / SERVER_LOCK) as lock:
         return locked(lock)
@@ -204,7 +204,7 @@ def _is_unsupervised(data: Path) -> bool:
 
 def _is_settled(data: Path) -> bool:
     """Whether the server has ended, or others use it."""
-    if not data.exists() or _is_unsupervised(data):
+    if not data.exists() or is_unsupervised(data):
         return True
     with _opened(data / USERS_LOCK) as users:
         if locked(users):

@@ -9,8 +9,8 @@ from typing import Final
 import asyncpg
 
 from vtoc_bots.core.errors import StartupError
-from vtoc_bots.core.store.pool import Store
-from vtoc_bots.core.store.urls import ROLES, DatabaseUrls
+from vtoc_bots.core.store.connection import connect
+from vtoc_bots.core.store.urls import ROLES, DatabaseUrl, DatabaseUrls
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with Alembic's."""
@@ -18,49 +18,65 @@ HEAD: Final = "0001"
 VERSION_TABLE: Final = "schema_version"
 ENGINE_SCHEMA: Final = "vtoc_engine"
 
+# What a database answers that was never migrated: no such login, no such table.
 _MISSING: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.InsufficientPrivilegeError,
 )
 
 
-async def versions(store: Store) -> Mapping[str, str | None]:
-    """The migration each schema stands at, by schema; None where it has none. One query a database."""
+async def versions(urls: DatabaseUrls) -> Mapping[str, str | None]:
+    """The migration each schema stands at, by schema; None where it has none. One query a database.
+
+    Raises StartupError where a database can't be reached.
+    """
     found: dict[str, str | None] = {}
-    for role, schemas in schemas_by_database(store.urls).items():
-        query = " UNION ALL ".join(
-            f"SELECT '{schema}', (SELECT max(version_num) FROM {schema}.{VERSION_TABLE})"  # noqa: S608  our own names
-            for schema in schemas
-        )
+    for role, schemas in schemas_by_database(urls).items():
         found.update(dict.fromkeys(schemas))
         try:
-            found.update(await store.run(lambda c, query=query: c.fetch(query), role=role, idempotent=True))  # type: ignore[misc]  # a default binds the loop's value
+            found.update(await _versions_in(urls.engine(role), schemas))
         except _MISSING:
             continue
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StartupError(f"database at {urls.engine(role).address} can't be opened: {error}") from error
     return MappingProxyType(found)
 
 
-async def is_current(store: Store) -> bool:
+async def is_current(urls: DatabaseUrls) -> bool:
     """Whether every schema stands at HEAD."""
-    return all(version == HEAD for version in (await versions(store)).values())
+    return all(version == HEAD for version in (await versions(urls)).values())
 
 
-async def require_current(store: Store) -> None:
+async def require_current(urls: DatabaseUrls) -> None:
     """Raises StartupError where a schema is older, or newer, than this program needs."""
-    found = await versions(store)
+    found = await versions(urls)
+    where = f"database at {urls.main.address}"
     newer = sorted(schema for schema, version in found.items() if version is not None and version > HEAD)
     if newer:
         raise StartupError(
-            f"database at {store.urls.main.address}: schema {', '.join(newer)} was migrated by a newer vtoc-bots. "
-            f"Install that version here"
+            f"{where}: schema {', '.join(newer)} was migrated by a newer vtoc-bots. Install that version"
         )
     older = sorted(schema for schema, version in found.items() if version != HEAD)
     if older:
         raise StartupError(
-            f"database at {store.urls.main.address}: schema {', '.join(older)} is not migrated to {HEAD}. "
+            f"{where}: schema {', '.join(older)} is not migrated to {HEAD}. "
             f"Run `vtoc-bots db upgrade` with DATABASE_ADMIN_URL set to the login that owns the schemas"
         )
+
+
+async def _versions_in(url: DatabaseUrl, schemas: tuple[str, ...]) -> dict[str, str | None]:
+    query = " UNION ALL ".join(
+        f"SELECT '{schema}', (SELECT max(version_num) FROM {schema}.{VERSION_TABLE})"  # noqa: S608  our own names
+        for schema in schemas
+    )
+    raw = await connect(url, "vtoc-bots schema check")
+    try:
+        async with raw.transaction():
+            return {row[0]: row[1] for row in await raw.fetch(query)}
+    finally:
+        await raw.close()
 
 
 def schemas_by_database(urls: DatabaseUrls) -> Mapping[str | None, tuple[str, ...]]:

@@ -32,7 +32,7 @@ USERS_LOCK: Final = "postgres.users"
 
 _POLL_SECONDS: Final = 0.2
 _STARTING_POLL_SECONDS: Final = 0.01
-_LOCK_PATIENCE_SECONDS: Final = 1.0
+_LOCK_PATIENCE_SECONDS: Final = 0.2
 _FAST_SECONDS: Final = 60.0
 _IMMEDIATE_SECONDS: Final = 10.0
 _STRAY_SECONDS: Final = 2.0
@@ -124,13 +124,16 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, _noted)
 
     def begin(self) -> bool:
-        """Make the cluster if need be and start the server; False where another supervisor has the lock.
+        """Make the cluster if need be and start the server; False where another supervisor has it, or nobody wants it.
 
         Raises StartupError where it can't be started.
         """
         self._lock = os.open(self._data / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._users = os.open(self._data / USERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Users look whether it is free by taking it for a moment.
         if not _until(lambda: locked(self._lock), _LOCK_PATIENCE_SECONDS):
+            return False
+        if self._wants_stop():
             return False
         self._open_log()
         self._start()

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -51,6 +52,10 @@ async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tu
         async with alchemy.connect() as connection:
             for schema in schemas:
                 await connection.run_sync(_migrate, schema, revision)
+    except CommandError as error:
+        raise StartupError(
+            f"database at {admin.address}: it was migrated by a newer vtoc-bots ({error}). Install that version"
+        ) from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StartupError(
             f"database at {admin.address}: the login {admin.user!r} may not migrate it ({error}). "

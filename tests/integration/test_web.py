@@ -343,6 +343,11 @@ async def test_a_stream_that_fails_midway_is_cut_and_not_continued_by_a_problem(
         assert (await served.get("/healthz"))[0].status == 200
 
 
+async def test_closing_twice_at_once_is_closing_once() -> None:
+    async with serving() as served:
+        await asyncio.gather(served.server.close(), served.server.close())
+
+
 async def test_a_client_that_leaves_is_counted_as_such_and_not_logged_as_a_fault() -> None:
     left = asyncio.Event()
 

@@ -90,6 +90,19 @@ async def test_an_unexpected_error_shows_only_its_kind(health: Health) -> None:
     assert (result.ok, result.detail) == (False, "OSError")
 
 
+async def test_an_unexpected_error_is_logged_when_it_begins_and_not_at_every_look(
+    health: Health, clock: StoppedClock
+) -> None:
+    part = Part()
+    part.error = OSError("no")
+    health.register("database", part.probe)
+    with capture_logs() as lines:
+        for _ in range(3):
+            await health.check()
+            clock.seconds += 5
+    assert [line["event"] for line in lines] == ["probe_raised", "probe_failed"]
+
+
 async def test_only_required_parts_decide_readiness(health: Health) -> None:
     well, ill = Part(), Part()
     ill.error = TransientError("no")
@@ -101,14 +114,20 @@ async def test_only_required_parts_decide_readiness(health: Health) -> None:
 
 
 async def test_a_probe_that_hangs_fails_in_its_time_and_holds_up_no_other(health: Health) -> None:
+    ended = asyncio.Event()
+
     async def hang() -> None:
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
 
     health.register("stuck", hang, timeout_seconds=0.01)
     health.register("database", Part().probe)
     stuck, database = await health.check()
     assert (stuck.ok, stuck.detail) == (False, "no answer within 0.01 s")
     assert database.ok
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_a_probe_that_will_not_end_is_not_started_twice(health: Health, clock: StoppedClock) -> None:

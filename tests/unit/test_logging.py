@@ -143,6 +143,16 @@ def test_a_log_that_can_not_be_written_stops_nothing(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_modules_logger_follows_the_configuration_of_the_day(output: Output) -> None:
+    log = get_logger()
+    for _ in range(2):
+        stream = Output()
+        logs = configure_logging(stream=stream)
+        log.info("message_handled")
+        logs.close()
+        assert len(stream.lines()) == 1
+
+
 def test_closing_gives_logging_back(output: Output) -> None:
     root = logging.getLogger()
     before = (root.level, list(root.handlers), logging.getLogger("vtoc_bots").level)

@@ -197,6 +197,24 @@ def test_a_registered_secret_never_comes_through(data: st.DataObject, secret: st
         assert secret not in text
 
 
+def test_of_secrets_that_begin_alike_the_longer_is_masked_whole() -> None:
+    assert Redactor(["secret-one", "secret-one-and-more"]).text("x secret-one-and-more y") == "x *** y"
+
+
+@pytest.mark.parametrize(
+    "form", [str(KeyError("pa\"ss'wörd\n")), json.dumps("pa\"ss'wörd\n"), "pa%22ss%27w%C3%B6rd%0A"]
+)
+def test_a_secret_is_known_in_the_forms_in_which_texts_hold_it(form: str) -> None:
+    assert "pa" not in Redactor(["pa\"ss'wörd\n"]).text(f"failed with {form}").removeprefix("failed with ")
+
+
+def test_a_key_seen_before_its_secret_was_registered_is_masked_too() -> None:
+    redactor = Redactor()
+    assert redactor.value({"hunter22": 1}) == {"hunter22": 1}
+    redactor.add("hunter22")
+    assert redactor.value({"hunter22": 1}) == {MASK: 1}
+
+
 @given(st.lists(secrets, min_size=2, max_size=5), st.text(max_size=10))
 def test_secrets_that_hold_or_touch_each_other_never_come_through(found: list[str], between: str) -> None:
     redacted = Redactor(found).text(between.join([*found, *reversed(found)]))

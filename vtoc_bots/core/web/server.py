@@ -226,6 +226,7 @@ class WebServer:
 
     def __init__(self, app: web.Application, host: str, port: int, *, take_free_port: bool = False) -> None:
         self._host, self._port, self._take_free_port = host, port, take_free_port
+        self._closed = False
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         self.port = 0
         """The port it listens on, once started."""
@@ -259,8 +260,10 @@ class WebServer:
             logger.warning("web_port_taken", wanted=self._port, taken_instead=self.port)
 
     async def close(self) -> None:
-        """Take no more requests, end open streams, wait a few seconds for the rest."""
-        await self._runner.cleanup()
+        """Take no more requests, end open streams, wait a few seconds for the rest. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._runner.cleanup()
 
 
 def _refusal(host: str, port: int, error: OSError) -> StartupError:

@@ -402,6 +402,11 @@ class TestApprovalOfAStep:
         assert (ask.step, ask.title, ask.detail["arguments"]) == ("b", "Send it", {"x": "draft"})
         assert decision.changes.parked == (Parked("b", 1),)
 
+    def test_it_is_asked_for_again_when_the_asking_was_lost_after_the_step_was_parked(self) -> None:
+        changes = look(self.PLAYBOOK, *self.ROWS, StepRow("b", "waiting")).changes
+        assert [ask.step for ask in changes.asks] == ["b"]
+        assert changes.parked == ()
+
     def test_others_run_on_while_it_is_open(self) -> None:
         decision = look(self.PLAYBOOK, done("a", "draft"))
         assert called(decision) == ["c"]

@@ -87,7 +87,8 @@ class Worker:
             decision = plan(self.playbook, RUN, self.rows.values(), self.approvals.values(), self.now)
             if self.dies():
                 continue
-            self.write(decision.changes)
+            if not self.write(decision.changes):
+                continue
             match decision:
                 case RunSteps():
                     self.act(decision.calls)
@@ -100,7 +101,8 @@ class Worker:
     def dies(self) -> bool:
         return self.chance.random() < 0.1
 
-    def write(self, changes: Changes) -> None:
+    def write(self, changes: Changes) -> bool:
+        """Write the rows, or some of them and die."""
         for settled in changes.settled:
             assert self.rows.get(settled.step) is None or self.rows[settled.step].state == "waiting"
             self.ended(settled.step)
@@ -108,11 +110,14 @@ class Worker:
         for parked in changes.parked:
             assert parked.step not in self.rows
             self.rows[parked.step] = StepRow(parked.step, "waiting", due_at=parked.due_at)
+        if self.dies():
+            return False
         for ask in changes.asks:
             assert ask.step not in self.approvals
             self.approvals[ask.step] = ApprovalRow(
                 ask.step, "open", ask.digest, ask.expires_at, on_expiry=ask.rule.on_expiry
             )
+        return True
 
     def act(self, calls: tuple[StepCall, ...]) -> None:
         assert len({call.step for call in calls}) == len(calls)

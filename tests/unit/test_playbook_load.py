@@ -405,7 +405,7 @@ class TestProblems:
 YAML_BITS = st.sampled_from([*FULL.splitlines(keepends=True), "  - ", "[", "}", ": ", "${{ steps.on }}", "*", "&a "])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(YAML_BITS, max_size=25).map("".join) | st.text(max_size=80))
 def test_any_text_gives_a_playbook_or_problems_with_the_files_name(text: str) -> None:
     playbook, found = check_source(text, ACTIONS, "f.yml")
@@ -413,7 +413,7 @@ def test_any_text_gives_a_playbook_or_problems_with_the_files_name(text: str) ->
     assert all(problem.where.startswith("f.yml") and problem.message for problem in found)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_value_in_any_place_gives_a_playbook_or_problems(data: st.DataObject) -> None:
     lines = FULL.splitlines()

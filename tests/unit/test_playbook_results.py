@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtoc_bots.core.cards import Image
@@ -112,12 +112,14 @@ class MemoryBlobs:
             raise NotFound(f"no blob {sha256}") from None
 
 
-@given(st.lists(EVENTS, max_size=5))
+@settings(max_examples=30)
+@given(st.lists(EVENTS, max_size=3))
 def test_events_come_back_as_they_were(events: list[TelemetryEvent]) -> None:
     assert decode_events(encode_events(events)) == events
 
 
-@given(st.lists(TRACKS, max_size=5))
+@settings(max_examples=30)
+@given(st.lists(TRACKS, max_size=3))
 def test_tracks_come_back_as_they_were(tracks: list[Track]) -> None:
     back = decode_tracks(encode_tracks(tracks))
     assert back == tracks

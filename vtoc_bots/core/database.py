@@ -23,8 +23,7 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     if urls is None:
         embedded = await Embedded.acquire(settings.data_dir)
         try:
-            await _migrate(embedded.urls)
-            store = await Store.open(lambda: embedded.urls)
+            store = await _migrated(embedded)
             try:
                 yield store
             finally:
@@ -46,9 +45,11 @@ def configured_urls(settings: Settings) -> DatabaseUrls | None:
     return DatabaseUrls.from_environment(environment)
 
 
-async def _migrate(urls: DatabaseUrls) -> None:
-    if not await is_current(urls):
+async def _migrated(embedded: Embedded) -> Store:
+    """The embedded database's store, its schema brought up to date."""
+    if not await is_current(embedded.urls):
         # Alembic and SQLAlchemy take half a second to import: only a start that migrates pays for them.
         from vtoc_bots.core.store.upgrade import upgrade
 
-        await upgrade(urls)
+        await upgrade(embedded.urls)
+    return await Store.open(lambda: embedded.urls)

@@ -7,7 +7,7 @@ import os
 import pwd
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class Duties:
 class Runtime:
     """One process of an installation."""
 
-    def __init__(self, settings: Settings, duties: Duties, *, clock: Clock | None = None, plugins: Iterable[Any] = ()) -> None:
+    def __init__(self, settings: Settings, duties: Duties, *, clock: Clock | None = None, plugins: Mapping[str, Any] | None = None) -> None:
         self.settings, self.duties = settings, duties
         self.clock = clock or SystemClock()
         self.holder = new_id()
@@ -90,7 +90,7 @@ class Runtime:
         self.exit_code = 0
         self.ready = asyncio.Event()
         self.address: str | None = None
-        self._plugins = tuple(plugins)
+        self._plugins = dict(plugins or {})
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers: list[Worker] = []

@@ -132,6 +132,15 @@ class Variables(BaseModel):
     database_url_logistics: DatabaseUrl | None = _set(
         "DATABASE_URL_LOGISTICS", None, _DATABASE, "The database of schema logistics, where it is another one"
     )
+    database_admin_url_ops: DatabaseUrl | None = _set(
+        "DATABASE_ADMIN_URL_OPS", None, _DATABASE, "That database with the login that owns its schema"
+    )
+    database_admin_url_intel: DatabaseUrl | None = _set(
+        "DATABASE_ADMIN_URL_INTEL", None, _DATABASE, "That database with the login that owns its schema"
+    )
+    database_admin_url_logistics: DatabaseUrl | None = _set(
+        "DATABASE_ADMIN_URL_LOGISTICS", None, _DATABASE, "That database with the login that owns its schema"
+    )
     chatkit_api_base_url: HttpUrl | None = _set(
         "CHATKIT_API_BASE_URL", None, _HTTP, "The remote ChatKit service. Unset: our own store"
     )

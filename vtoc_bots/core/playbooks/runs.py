@@ -41,7 +41,7 @@ from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
 from vtoc_bots.core.playbooks.progress import ProgressBoard, progress_effects
-from vtoc_bots.core.ports import ActionContext, Blobs, Clock, Services
+from vtoc_bots.core.ports import Blobs, Clock, Services
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.runs import Checkpoint, ClaimedRun, Move, RunRows, StepRow
 
@@ -52,7 +52,7 @@ MAX_FAILURES: Final = 5
 
 
 @dataclass(slots=True)
-class StepContext(ActionContext):
+class StepContext:
     """What an action is given in a run."""
 
     run_id: UUID | None
@@ -391,4 +391,6 @@ def _result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, er
         return Card.of(run.title, "Done.", severity=Severity.GOOD, private=run.private)
     title = f"{run.title}: {state}"
     severity = Severity.BAD if state == "failed" else Severity.WARNING
-    return Card.of(title, (error or state).capitalize() + ".", severity=severity, private=run.private)
+    text = error or state
+    ended = text if text.endswith((".", "!", "?")) else f"{text}."
+    return Card.of(title, ended[:1].upper() + ended[1:], severity=severity, private=run.private)

@@ -72,7 +72,7 @@ def opening(station: Station) -> str:
     """
     role = role_login(station.role)
     claims = orjson.dumps(
-        {"role": role, "station_id": station.id, "station_slug": station.slug, "station_role": station.role}
+        {"role": role, "station_id": str(station.id), "station_slug": station.slug, "station_role": station.role}
     ).decode()
     return (
         f"BEGIN; SELECT set_config('role', {_literal(role)}, true),"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from vtoc_bots import Card, ConversationId, Message, MessageKind, NotFound, Outbound, OutboundKind, Transport
 from vtoc_bots.core.ports import Accepted, Acknowledgement, Choices, TransportContext
+from vtoc_bots.plugins.terminal.exchange import LineState
+from vtoc_bots.plugins.terminal.files import FileSaver
+from vtoc_bots.plugins.terminal.piped import PipedFrontEnd
+from vtoc_bots.plugins.terminal.seat import TerminalSeat
+from vtoc_bots.plugins.terminal.transport import TerminalTransport
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PICTURE = b"\x89PNG\r\n\x1a\n"
@@ -134,3 +140,67 @@ def echo(message: Message, line: UUID) -> Iterable[Outbound]:
 def context_in(folder: Path, clock: VirtualClock, **blobs: bytes) -> TransportContext:
     """What core gives a terminal whose data folder that is."""
     return TransportContext("data", clock, MemoryBlobs(**blobs), folder)
+
+
+class Typed:
+    """Lines that a test types, as a piped terminal reads them."""
+
+    def __init__(self, *lines: str, end: bool = True) -> None:
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self.type(*lines)
+        if end:
+            self.end()
+
+    def type(self, *lines: str) -> None:
+        for line in lines:
+            self._queue.put_nowait(line)
+
+    def end(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (line := await self._queue.get()) is not None:
+            yield line
+
+
+class PipedTerminal:
+    """A piped terminal in a data folder, its core and its clock."""
+
+    def __init__(self, folder: Path, core: FakeCore, lines: Typed, *, wait_seconds: float = 60, **blobs: bytes) -> None:
+        self.core, self.clock = core, VirtualClock()
+        self.out, self.err = StringIO(), StringIO()
+        self.seat = TerminalSeat.take(folder)
+        self.front_end = PipedFrontEnd(aiter(lines), self.out, self.err, wait_seconds=wait_seconds, clock=self.clock)
+        self.context = context_in(folder, self.clock, **blobs)
+        self.transport = TerminalTransport(
+            self.context, self.seat, self.front_end, FileSaver(self.context.blobs.get, folder / "out")
+        )
+
+    async def run(self) -> int:
+        """Run to the end, with core delivering; its exit code."""
+        delivering = asyncio.create_task(self.core.deliver(self.transport))
+        try:
+            await self.transport.run(self.core)
+        finally:
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
+            self.seat.release()
+        return self.transport.exit_code
+
+    @property
+    def states(self) -> list[LineState]:
+        """How far the lines are that were handed over and not answered."""
+        exchange = self.transport._exchange
+        return [line.state for line in exchange.lines] if exchange is not None else []
+
+    @property
+    def printed(self) -> list[str]:
+        """What stands between the empty lines of the output."""
+        return self.out.getvalue().rstrip("\n").split("\n\n")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let other tasks and threads work until the condition holds; a test's own time-out ends a vain wait."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  threads and files take part, which set no event
+            await asyncio.sleep(0.001)

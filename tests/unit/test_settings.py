@@ -122,15 +122,13 @@ def test_a_remote_agentkit_needs_a_client_or_a_key(tmp_path: Path) -> None:
     assert not settings.embedded
 
 
-def test_a_direct_url_without_the_database_is_refused(tmp_path: Path) -> None:
-    assert "DATABASE_URL is not set, but DATABASE_DIRECT_URL is" in refused(
-        tmp_path, DATABASE_DIRECT_URL="postgres://db/x"
-    )
-
-
-def test_the_databases_of_roles_are_given_by_role(tmp_path: Path) -> None:
-    urls = load(tmp_path, DATABASE_URL="postgres://db/x", DATABASE_URL_INTEL="postgres://db2/x").role_database_urls
-    assert {role: url.get_secret_value() for role, url in urls.items()} == {"intel": "postgresql://db2/x"}
+@pytest.mark.parametrize(
+    "name", ["DATABASE_DIRECT_URL", "DATABASE_ADMIN_URL", "DATABASE_URL_INTEL", "DATABASE_ADMIN_URL_OPS"]
+)
+def test_an_address_of_a_database_without_the_main_one_is_refused(tmp_path: Path, name: str) -> None:
+    assert f"DATABASE_URL is not set, but {name} is" in refused(tmp_path, **{name: "postgres://db/x"})
+    load(tmp_path, **{name: "postgres://db/x", "DATABASE_URL": "postgres://db/y"})
+    assert f"{name} its value (not shown)" in refused(tmp_path, **{name: "x", "DATABASE_URL": "postgres://db/y"})
 
 
 def test_a_callsign_that_makes_no_slug_is_refused(tmp_path: Path) -> None:

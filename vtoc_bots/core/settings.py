@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from vtoc_bots.core.config import (
+    ROLES,
     RoleName,
     SourceEntry,
     StationEntry,
@@ -89,7 +90,11 @@ def _seconds(name: str, default: float, about: str, lowest: float = 0.1) -> Any:
     return _set(name, default, f"seconds, {lowest:g} or more", about, ge=lowest)
 
 
-_DATABASE_DETAILS: Final = ("DATABASE_DIRECT_URL", "DATABASE_ADMIN_URL")
+_DATABASE_DETAILS: Final = (
+    "DATABASE_DIRECT_URL",
+    "DATABASE_ADMIN_URL",
+    *(f"{name}_{role.upper()}" for name in ("DATABASE_URL", "DATABASE_ADMIN_URL") for role in ROLES),
+)
 _WHERE_FROM: Final = MappingProxyType(
     {
         "CHATKIT_API_KEY": "Make a key in the ChatKit organisation's settings, API keys.",
@@ -211,16 +216,6 @@ class Settings(Variables):
     def listen_host(self) -> str:
         """The address HTTP listens on."""
         return self.api_host or ("127.0.0.1" if self.embedded else "0.0.0.0")  # noqa: S104  a deployment is reached
-
-    @property
-    def role_database_urls(self) -> Mapping[str, SecretStr]:
-        """The databases of roles that have their own, by role."""
-        urls = {
-            "ops": self.database_url_ops,
-            "intel": self.database_url_intel,
-            "logistics": self.database_url_logistics,
-        }
-        return {role: url for role, url in urls.items() if url is not None}
 
     def missing(self, *names: str) -> tuple[str, ...]:
         """Those of these variables that are not set."""

@@ -128,8 +128,6 @@ class _Compiler:
             where=self.document.name,
         )
 
-    # -- inputs
-
     def _inputs(self, raw: Any) -> tuple[InputSpec, ...]:
         specs = []
         for name, value in raw.items() if isinstance(raw, dict) else ():
@@ -184,8 +182,6 @@ class _Compiler:
             canonical_input(spec, spec.default)
         except ValueError as error:
             self._add((*keys, "default"), f"input {spec.name}: default: {error}")
-
-    # -- steps
 
     def _drafts(self, raw: Any) -> list[_Draft]:
         drafts: list[_Draft] = []
@@ -319,8 +315,6 @@ class _Compiler:
                 if wrong is not None:
                     self._add(draft.keys, wrong)
 
-    # -- reply
-
     def _reply(self, raw: Any, drafts: list[_Draft]) -> tuple[Step | None, Template | None]:
         if raw is None:
             return None, None
@@ -371,8 +365,6 @@ class _Compiler:
         if why is not None:
             self._add(keys, f"reply: the card {why}")
         return template
-
-    # -- what is wrong
 
     def _part(self, model: type[M], keys: Keys, label: str, value: Any) -> M | None:
         part, problems = check_part(model, self.document, keys, label, value)

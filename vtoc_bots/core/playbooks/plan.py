@@ -32,7 +32,7 @@ from vtoc_bots.core.playbooks.decisions import (
     WaitKind,
 )
 from vtoc_bots.core.playbooks.digest import approval_digest
-from vtoc_bots.core.playbooks.expressions import ExpressionError, Template, as_text, evaluate, is_true
+from vtoc_bots.core.playbooks.expressions import ExpressionError, Literal, Template, as_text, evaluate, is_true
 from vtoc_bots.core.playbooks.model import REPLY, WHOLE, ApprovalRule, Playbook, Retry, Step
 from vtoc_bots.core.playbooks.scope import run_scope, station_scope
 
@@ -106,13 +106,7 @@ class _Planner:
         self.approvals = {row.step: row for row in approvals}
         self.skipped = {row.step for row in self.rows.values() if row.state == "skipped"}
         self.outputs = {row.step: row.output for row in self.rows.values() if row.state in ("done", "skipped")}
-        # Its steps are `outputs` itself, which grows while steps are settled.
-        self.scope = {
-            "inputs": run.inputs,
-            "steps": self.outputs,
-            "station": station_scope(run.station),
-            "run": run_scope(playbook, run),
-        }
+        self.scope: dict[str, Any] | None = None
         self.deadline: datetime | None = None
         self.calls: list[StepCall] = []
         self.waits: list[Waiting] = []
@@ -151,6 +145,17 @@ class _Planner:
         return {name: self._evaluate(template) for name, template in step.inputs.items()}
 
     def _evaluate(self, template: Template) -> Any:
+        if isinstance(template, Literal):
+            return template.value
+        if self.scope is None:
+            # Made when first needed: most looks at a run evaluate nothing.
+            self.scope = {
+                "inputs": self.run.inputs,
+                # Grows while steps are settled, as `outputs` does.
+                "steps": self.outputs,
+                "station": station_scope(self.run.station),
+                "run": run_scope(self.playbook, self.run),
+            }
         return evaluate(template, self.scope)
 
     def _check_failures(self) -> None:

@@ -223,7 +223,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         stuck.set()
-    assert source.stats()["error"].startswith(f"tower: http://{host}/aircraft.json did not answer in 0.05 s")
+    assert source.stats()["error"].startswith(f"tower: http://{host}/aircraft.json did not answer in 0.05 s. Check")
 
 
 async def test_a_file_that_is_rewritten_is_read_again_and_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.adsb_kit import NOON, decode, events_in, reasons_in, recording
 from vtoc_bots import Rejected, TelemetryEvent
+from vtoc_bots.plugins.connectors.adsb.decode import decoder_of
 from vtoc_bots.plugins.connectors.adsb.lines import LONGEST_LINE_BYTES
 
 POSITION = "MSG,3,1,1,4B1908,1,2024/06/01,11:59:58.250,2024/06/01,11:59:58.300,,2525,,,43.5,-1.25,,,,,,0"
@@ -77,6 +78,7 @@ def test_a_position_by_multilateration_is_marked() -> None:
 def test_times_are_those_of_the_servers_time_zone() -> None:
     (event,) = decode(POSITION.encode() + b"\n", "sbs", timezone=ZoneInfo("Europe/Zurich"))
     assert event.event_time == datetime(2024, 6, 1, 9, 59, 58, 250_000, tzinfo=UTC)
+    assert event.event_time.tzinfo is UTC
 
 
 @pytest.mark.parametrize("stamp", ["2024/13/01,11:59:58.250", "yesterday,noon", "2024/06/01,", ",11:59:58.250"])
@@ -115,9 +117,11 @@ def test_a_cut_off_last_line_is_counted_as_truncated() -> None:
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory_and_the_next_is_decoded() -> None:
-    results = decode(b"y" * (3 * LONGEST_LINE_BYTES) + f"\n{VELOCITY}\n".encode(), "sbs")
+    decoder = decoder_of(format="sbs", source="tower")
+    results = [result for _ in range(40) for result in decoder.feed(b"y" * 10_000, NOON)]
     assert reasons_in(results) == ["oversize"]
-    assert len(events_in(results)) == 1
+    rest = decoder.feed(f"yyy\n{VELOCITY}\n".encode(), NOON)
+    assert (len(rest), len(events_in(rest)), decoder.finish()) == (1, 1, [])
 
 
 fields = st.sampled_from(["", "0", "-1", "4B1908", "43.5", "1e309", "nan", "2024/06/01", "25:61:61", "\x00", "9" * 400])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.adsb_kit import context, recording
+from tests.adsb_kit import avr, context, recording
 from vtoc_bots import ConfigError, ConnectorSpec, Settings
 from vtoc_bots.core.config import sources_from
 from vtoc_bots.core.documents import parse_document
@@ -17,6 +17,8 @@ from vtoc_bots.plugins.connectors import adsb
 from vtoc_bots.plugins.connectors.adsb.connector import AdsbConnector
 from vtoc_bots.plugins.connectors.adsb.detect import detect_format
 from vtoc_bots.plugins.connectors.adsb.settings import AdsbSettings, Input, OpenSkyAccount, input_of, opensky_interval
+from vtoc_bots.plugins.connectors.exercise.encode_mode_s import surface_position
+from vtoc_bots.plugins.connectors.exercise.state import Actor, State
 
 
 def settings_of(**keys: Any) -> AdsbSettings:
@@ -173,6 +175,17 @@ async def test_a_real_document_replays_as_an_offline_source() -> None:
         assert {event.source for event in events} == {"tower"}
         assert connector.state() == "finished"
         assert connector.stats()["read"] == 64
+
+
+async def test_surface_positions_are_placed_by_the_sources_position_else_the_stations(tmp_path: Path) -> None:
+    state = State(Actor("4b1908", ""), 43.62, 1.36, 0.0, 5.0, 90.0, 0.0, on_ground=True)
+    path = tmp_path / "ground.avr"
+    path.write_bytes(avr(*(surface_position(state, odd) for odd in (False, True))))
+    found = []
+    for keys, station in (({"position": "43.63,1.37"}, None), ({}, (43.63, 1.37)), ({}, None)):
+        connector = AdsbConnector(settings_of(url=f"file://{path}", **keys), context(station_position=station))
+        found.append([event.has_position async for event in connector.events()])
+    assert found == [[True, True], [False, True], [False, False]]
 
 
 def test_the_plugin_offers_the_type_with_the_account_of_the_environment(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ class HttpPoller:
                 return await self._read(response)
         except TimeoutError:
             raise TransientError(
-                f"{self._source}: {self._where()} did not answer in {self._timeout.total:g} s"
+                f"{self._source}: {self._where()} did not answer in {self._timeout.total:g} s. "
+                "Check that it runs, or raise timeout_seconds."
             ) from None
         except aiohttp.ClientError as error:
             what = str(error) or type(error).__name__

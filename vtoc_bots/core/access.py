@@ -33,7 +33,11 @@ class Level(IntEnum):
             raise ValueError(f"unknown level {text!r}: observer, operator, lead or admin") from None
 
     def __str__(self) -> str:
-        return self.name.lower()
+        return _LEVEL_NAMES[self]
+
+
+_LEVEL_NAMES: Final = ("", *(level.name.lower() for level in Level))
+"""By value: an Enum's own name costs more than the rest of a decision."""
 
 
 @dataclass(frozen=True, slots=True)

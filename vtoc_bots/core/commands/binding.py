@@ -16,6 +16,7 @@ from vtoc_bots.core.commands.mistakes import (
 from vtoc_bots.core.commands.spec import Call, CommandSpec, InvalidValues, MissingArguments, Param, ParamKind
 from vtoc_bots.core.commands.words import Word, words
 from vtoc_bots.core.errors import UsageError
+from vtoc_bots.core.values import REST, STRING
 
 _KEY = re.compile(r"[^\W\d][\w-]*")
 _CORRECTIONS: Final = 8
@@ -47,7 +48,8 @@ def bind_values(spec: CommandSpec, values: Mapping[str, Any]) -> Call | MissingA
     for key, value in values.items():
         name = key.replace("-", "_")
         param = by_name.get(name)
-        if value is None or (value == "" and not (param and param.type.parse("a") == "a")):
+        is_text = param is not None and param.type.name in (STRING.name, REST.name)
+        if value is None or (value == "" and not is_text):
             continue
         if param is None and not spec.inputs:
             errors[key] = f"/{spec.name} has no {key}"

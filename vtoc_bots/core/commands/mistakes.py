@@ -36,10 +36,12 @@ def no_such_option(spec: CommandSpec, text: str, word: Word, key: str) -> UsageE
     bare = key.strip("-")
     known = [param.label for param in spec.params if param.name in spec.by_name]
     shown = word.text.partition("=")[0]
-    near = get_close_matches(bare.replace("_", "-"), known, n=1)
+    switches = [f"no-{param.label}" for param in spec.params if param.is_switch]
+    near = get_close_matches(bare.replace("_", "-"), known + switches, n=1)
     if near:
         fixed = word.text.replace(bare, near[0], 1)
-        return _mistake(f"/{spec.name} has no {shown}; did you mean {near[0]}?", text, word, fixed)
+        meant = fixed.partition("=")[0]
+        return _mistake(f"/{spec.name} has no {shown}; did you mean {meant}?", text, word, fixed)
     has = f"it has {', '.join(known)}" if known else "it has no options"
     if word.text.startswith("--"):
         return _mistake(f"/{spec.name} has no {shown}; {has}", text, word, "")

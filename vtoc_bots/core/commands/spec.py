@@ -13,8 +13,8 @@ from vtoc_bots.core.errors import UsageError
 from vtoc_bots.core.ports import FormField
 from vtoc_bots.core.values import BOOL, ValueType
 
-Handler: TypeAlias = Callable[..., Awaitable[Card]]
-"""``async def handler(ctx, positional, …, *, option=default, **inputs) -> Card``."""
+Handler: TypeAlias = Callable[..., Awaitable[Card | None]]
+"""``async def handler(ctx, positional, …, *, option=default, **inputs) -> Card``; None where something else answers."""
 
 
 class ParamKind(Enum):
@@ -125,7 +125,7 @@ class Call:
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Free ``key=value`` pairs."""
 
-    async def __call__(self, ctx: Any) -> Card:
+    async def __call__(self, ctx: Any) -> Card | None:
         """Call the handler; raises what it raises."""
         values = self.values
         places = [values[param.name] for param in self.spec.positional]

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         Table,
         Text,
     )
+    from vtoc_bots.core.commands.declare import command
+    from vtoc_bots.core.commands.help import command_card, list_card, usage_line
+    from vtoc_bots.core.commands.spec import CommandSpec
+    from vtoc_bots.core.context import Context
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -49,12 +53,18 @@ if TYPE_CHECKING:
     from vtoc_bots.core.feeds.staleness import Thresholds, staleness
     from vtoc_bots.core.feeds.tcp import TcpReader
     from vtoc_bots.core.feeds.timing import TimeCheck, check_times
-    from vtoc_bots.core.commands.declare import command
-    from vtoc_bots.core.commands.help import command_card, list_card, usage_line
-    from vtoc_bots.core.commands.spec import CommandSpec
-    from vtoc_bots.core.context import Context
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.ids import new_id, parse_short_id, short_id
+    from vtoc_bots.core.messages import (
+        Attachment,
+        ConversationId,
+        Message,
+        MessageKind,
+        Outbound,
+        OutboundKind,
+        Receipt,
+        Sender,
+    )
     from vtoc_bots.core.playbooks.actions import action
     from vtoc_bots.core.playbooks.results import (
         BlobRef,
@@ -66,16 +76,6 @@ if TYPE_CHECKING:
         store_blob,
         store_events,
         store_tracks,
-    )
-    from vtoc_bots.core.messages import (
-        Attachment,
-        ConversationId,
-        Message,
-        MessageKind,
-        Outbound,
-        OutboundKind,
-        Receipt,
-        Sender,
     )
     from vtoc_bots.core.ports import (
         Accepted,
@@ -169,7 +169,10 @@ _HOMES = {
         " SourceState Telemetry TerminalOptions Transport TransportContext TransportSpec"
     ),
     "settings": "Settings",
-    "telemetry": "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet knots nm",
+    "telemetry": (
+        "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
+        " knots nm"
+    ),
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
     "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",

@@ -31,7 +31,9 @@ app.add_typer(audits, name="audit")
 app.add_typer(databases, name="db")
 app.add_typer(playbook_files, name="playbook")
 
-Config = Annotated[Path, typer.Option("--config", metavar="DIR", help="Folder of connectors.yml, stations.yml, policies.yml.")]
+Config = Annotated[
+    Path, typer.Option("--config", metavar="DIR", help="Folder of connectors.yml, stations.yml, policies.yml.")
+]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Data folder: database, logs, pictures.")]
 CONFIG, DATA = Path("config"), Path(".vtoc")
 
@@ -40,7 +42,9 @@ CONFIG, DATA = Path("config"), Path(".vtoc")
 def run(
     config: Config = CONFIG,
     data: Data = DATA,
-    prompt: Annotated[bool, typer.Option("--prompt", help="Also an operator prompt here; logs go to DATA/log.")] = False,
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="Also an operator prompt here; logs go to DATA/log.")
+    ] = False,
     only: Annotated[
         Literal["all", "worker", "web", "transports"], typer.Option(help="Do only one duty; more machines do more.")
     ] = "all",
@@ -147,7 +151,9 @@ def operator_list(config: Config = CONFIG, data: Data = DATA) -> None:
         from vtoc_bots.core.store.operators import Operators
 
         for row in await Operators(store).list():
-            levels = ", ".join(f"{level} at {station}" for station, level in sorted(row["levels"].items())) or "no level"
+            levels = (
+                ", ".join(f"{level} at {station}" for station, level in sorted(row["levels"].items())) or "no level"
+            )
             state = "" if row["is_active"] else " (inactive)"
             accounts = ", ".join(row["identities"]) or "no account yet"
             typer.echo(f"{row['name']}{state}: {levels}; {accounts}")

@@ -60,5 +60,3 @@ class Context:
         if self.operator is None:
             raise RuntimeError("this command is open to anyone, so it has no operator")
         return self.operator
-
-

@@ -57,8 +57,9 @@ class Desk:
         """(value, label) of what may follow `text`."""
         if operator is None:
             return ()
-        found = await complete(self.commands, text, self._choices(station), lambda spec: self.may(operator, station, spec))
-        return tuple((each.value, each.label) for each in found)
+        names = _Names(self, station)
+        found = await complete(self.commands, text, lambda spec: self.may(operator, station, spec), names)
+        return tuple((text[: each.start] + each.text, each.label) for each in found)
 
     def playbooks(self, ctx: Context) -> list[Playbook]:
         """The playbooks of the station's role that the caller may run, perhaps after an approval."""
@@ -180,7 +181,9 @@ class Desk:
         if name is None:
             raise NotFound("this code is unknown, used or expired; ask an admin for a new one")
         self.people.forget()
-        return Card.of("Linked", f"This account belongs to {name} now. /whoami shows your rights.", severity=Severity.GOOD)
+        return Card.of(
+            "Linked", f"This account belongs to {name} now. /whoami shows your rights.", severity=Severity.GOOD
+        )
 
     async def answer_waiting(self, ctx: Context, text: str) -> bool:
         """Give a plain message to the run that waits for one here; False when none does."""
@@ -192,8 +195,24 @@ class Desk:
         return await self._runs.answer(run_id, step, said)
 
 
+class _Names:
+    """The names that parameters' values are chosen from; a ChoiceSource."""
+
+    def __init__(self, desk: Desk, station: Station) -> None:
+        self._desk, self._station = desk, station
+
+    async def choices(self, kind: str, prefix: str, limit: int) -> tuple[tuple[str, str], ...]:
+        """(value, label) of things of that kind."""
+        if kind == "playbook":
+            return tuple((p.id, p.title) for p in self._desk.library.at(self._station.role))
+        if kind == "command":
+            return tuple((spec.name, spec.summary) for spec in self._desk.commands)
+        if kind == "station":
+            return tuple((each.slug, each.name) for each in await self._desk.people.stations())
+        return ()
+
+
 def playbook_ask(playbook: Playbook, inputs: Mapping[str, Any] | None) -> Ask:
     """What `Access.decide` is asked about running a playbook."""
     roles = frozenset({playbook.role}) if playbook.role else frozenset()
     return Ask(f"playbook:{playbook.id}", playbook.level, roles, inputs)
-

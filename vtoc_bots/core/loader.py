@@ -106,7 +106,8 @@ class Entry(Protocol):
 
 def installed() -> list[Entry]:
     """Every installed plugin, on or off, by name."""
-    return sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
+    found: list[Any] = list(importlib.metadata.entry_points(group=GROUP))
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def load(
@@ -131,7 +132,8 @@ def load(
         else:
             _take(loaded, report, settings, entry.load)
     for name, plugin in (extra or {}).items():
-        report = PluginReport(name, "given", "", getattr(plugin, "__module__", None) or getattr(plugin, "__name__", name))
+        module = getattr(plugin, "__module__", None) or getattr(plugin, "__name__", name)
+        report = PluginReport(name, "given", "", str(module))
         loaded.reports.append(report)
         _take(loaded, report, settings, lambda plugin=plugin: plugin)  # type: ignore[misc]  # bound for this turn
     unknown = off - {report.name for report in loaded.reports}
@@ -159,7 +161,9 @@ def _take(loaded: Loaded, report: PluginReport, settings: ReadsSettings, get: Ca
         if loaded.manager.has_plugin(report.name):
             loaded.manager.unregister(name=report.name)
         report.state, report.reason = "broken", f"{type(error).__name__}: {error}"
-        logger.error("plugin_broken", plugin=report.name, error=report.reason, exc_info=not isinstance(error, ValueError))
+        logger.error(
+            "plugin_broken", plugin=report.name, error=report.reason, exc_info=not isinstance(error, ValueError)
+        )
 
 
 def _declared(loaded: Loaded, plugin: Any, settings: ReadsSettings) -> dict[str, list[Any]]:
@@ -185,9 +189,9 @@ def _add(loaded: Loaded, report: PluginReport, declared: Mapping[str, list[Any]]
     for hook, attribute, _, named, unique in _HOOKS:
         taken = {named(item) for item in getattr(loaded, attribute)} if unique else set()
         for item in declared[hook]:
-            if named(item) in taken:
+            if unique and named(item) in taken:
                 raise ValueError(f"{hook}: {named(item)} is registered by another plugin already; rename one")
-            taken.add(named(item)) if unique else None
+            taken.add(named(item))
     for hook, attribute, _, named, _ in _HOOKS:
         getattr(loaded, attribute).extend(declared[hook])
         if declared[hook]:

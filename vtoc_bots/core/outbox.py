@@ -214,5 +214,3 @@ def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:
 def _backoff(tries: int) -> float:
     """Seconds until the next try: doubling from half a second to a minute, with jitter."""
     return float(min(60.0, 0.5 * 2.0 ** min(tries, 8)) * random.uniform(0.7, 1.3))
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -252,7 +253,7 @@ class ConnectorSpec:
     """
 
     type: str
-    settings: type[BaseModel]
+    settings: builtins.type[BaseModel]
     open: Callable[[Any, OpenContext], Connector]
     decoder: DecoderFactory | None = None
     formats: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import structlog
@@ -27,7 +27,7 @@ HANDLE: Final = "handle"
 ADVANCE: Final = "advance"
 DELIVER: Final = "deliver"
 
-# Replies before new work, new work before long work: with equal ones a backlog of runs delayed replies by half a minute.
+# Replies before new work before long work: with equal ones a backlog of runs delayed replies by half a minute.
 PRIORITY: Final = {DELIVER: 30, HANDLE: 20, ADVANCE: 10}
 
 
@@ -50,7 +50,8 @@ def hint_insert(source: str) -> str:
     """
     return (
         "INSERT INTO vtoc_engine.pgqueuer (priority, entrypoint, payload, status)"
-        f" SELECT h.priority, h.entrypoint, convert_to(h.payload, 'UTF8'), 'queued' FROM ({source}) AS h(priority, entrypoint, payload)"
+        " SELECT h.priority, h.entrypoint, convert_to(h.payload, 'UTF8'), 'queued'"
+        f" FROM ({source}) AS h(priority, entrypoint, payload)"
     )
 
 
@@ -201,9 +202,10 @@ def connection_ended(connection: asyncpg.Connection) -> asyncio.Event:
 
 async def _until_either(task: asyncio.Future[None], ended: asyncio.Event) -> None:
     """Wait for the task; cancel it when its connection ended, since it would wait for notices that never come."""
-    watch = asyncio.ensure_future(ended.wait())
+    watch: asyncio.Future[Any] = asyncio.ensure_future(ended.wait())
+    both: set[asyncio.Future[Any]] = {task, watch}
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             task.cancel()
         await task

@@ -1,4 +1,4 @@
-"""From a stored message to its answer: who, how often, what, may they, and then the handler; one transaction writes it."""
+"""From a stored message to its answer: who, how often, what, may they, then the handler; one transaction writes it."""
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ class Router:
         try:
             card = await asyncio.wait_for(call(ctx), self._handler_seconds)
         except TimeoutError:
-            text = f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
+            text = (
+                f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
+            )
             ctx.effects = Effects(audit=ctx.effects.audit)
             return Card.of("Too slow", text, severity=Severity.BAD), "failed"
         return card, "done"
@@ -228,7 +230,9 @@ class Router:
 
     def _given_up(self, stored: StoredMessage, message: Message) -> Effects:
         effects = Effects()
-        text = f"This could not be handled: it ended {MAX_ATTEMPTS} workers. Its id is {short_id(stored.correlation_id)}."
+        text = (
+            f"This could not be handled: it ended {MAX_ATTEMPTS} workers. Its id is {short_id(stored.correlation_id)}."
+        )
         card = Card.of("Given up", text, severity=Severity.BAD)
         _add_reply(effects, stored.id, message, stored.correlation_id, card)
         logger.error("message_given_up", correlation_id=str(stored.correlation_id))
@@ -276,4 +280,6 @@ def _mistake(text: str, error: UsageError) -> Card:
 
 def _failed_card(error: VtocError) -> Card:
     text = str(error)
-    return Card.of("That did not work", text if text.endswith((".", "!", "?")) else f"{text}.", severity=Severity.WARNING)
+    return Card.of(
+        "That did not work", text if text.endswith((".", "!", "?")) else f"{text}.", severity=Severity.WARNING
+    )

@@ -23,7 +23,7 @@ from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.errors import StartupError, VtocError
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.leases import LeaseKeeper
@@ -82,7 +82,14 @@ class Duties:
 class Runtime:
     """One process of an installation."""
 
-    def __init__(self, settings: Settings, duties: Duties, *, clock: Clock | None = None, plugins: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        duties: Duties,
+        *,
+        clock: Clock | None = None,
+        plugins: Mapping[str, Any] | None = None,
+    ) -> None:
         self.settings, self.duties = settings, duties
         self.clock = clock or SystemClock()
         self.holder = new_id()
@@ -352,20 +359,20 @@ class Runtime:
             for worker in self._workers:
                 broken.update({f"queue.{lane}": "not connected" for lane, ok in worker.connected.items() if not ok})
             if broken:
-                raise RuntimeError("; ".join(f"{name}: {why}" for name, why in sorted(broken.items())))
+                raise VtocError("; ".join(f"{name}: {why}" for name, why in sorted(broken.items())))
             return None
 
         async def sources() -> str | None:
             states = self.sources.states()
             silent = [slug for slug, (state, _) in states.items() if state == "silent"]
             if silent:
-                raise RuntimeError(f"nothing comes from {', '.join(silent)}")
+                raise VtocError(f"nothing comes from {', '.join(silent)}")
             return f"{len(states)} read here"
 
         async def plugins() -> str | None:
             broken = [report.name for report in self.loaded.reports if report.state == "broken"]
             if broken:
-                raise RuntimeError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
+                raise VtocError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
             return None
 
         self.health.register("database", database)
@@ -401,4 +408,3 @@ def user_name() -> str:
 
 def _conversation_of(held: Held) -> str:
     return held.conversation
-

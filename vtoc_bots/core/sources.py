@@ -1,4 +1,4 @@
-"""Running telemetry sources: each under its lease, read into states, written in batches; captures replayed on demand."""
+"""Running telemetry sources: each under its lease, read into states, written in batches; captures replayed at need."""
 
 from __future__ import annotations
 
@@ -169,13 +169,15 @@ class Sources:
     def _is_current(self, source: telemetry.SourceRow, station: Station) -> bool:
         """Whether a source still counts: one of a process that names no such source any more does not."""
         entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
-        return source.mode == "online" and not entries or _entry_of(source.slug, entries) is not None
+        return (source.mode == "online" and not entries) or _entry_of(source.slug, entries) is not None
 
     def _settings_of(self, entry: SourceEntry) -> Any:
         spec = self._specs.get(entry.type)
         if spec is None:
             known = ", ".join(sorted(self._specs))
-            raise ConfigError(f"sources.{entry.slug}: no plugin has the type {entry.type}; there are {known}", entry.where)
+            raise ConfigError(
+                f"sources.{entry.slug}: no plugin has the type {entry.type}; there are {known}", entry.where
+            )
         return entry.read(spec.settings)
 
     async def _opened(self, entry: SourceEntry, station: Station) -> Connector:
@@ -185,7 +187,12 @@ class Sources:
     async def _keep(self, entry: SourceEntry) -> None:
         name = f"source:{entry.station}:{entry.slug}"
         await Singleton(
-            self._leases, name, self._holder, self._clock, lambda epoch: self._read(entry), detail=lambda: self._told(entry)
+            self._leases,
+            name,
+            self._holder,
+            self._clock,
+            lambda epoch: self._read(entry),
+            detail=lambda: self._told(entry),
         ).run()
 
     def _told(self, entry: SourceEntry) -> dict[str, Any]:
@@ -305,7 +312,9 @@ def _digest(entry: SourceEntry) -> str:
     """SHA-256 of the capture and of how it is to be read."""
     options = dict(entry.options)
     url = next((str(value) for value in options.values() if str(value).startswith("file:")), None)
-    path = url.removeprefix("file://") if url else next((str(v) for v in options.values() if Path(str(v)).is_file()), "")
+    path = (
+        url.removeprefix("file://") if url else next((str(v) for v in options.values() if Path(str(v)).is_file()), "")
+    )
     digest = hashlib.sha256(repr(sorted((k, str(v)) for k, v in options.items())).encode())
     try:
         with Path(path).open("rb") as file:

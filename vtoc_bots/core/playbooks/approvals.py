@@ -23,6 +23,7 @@ from vtoc_bots.core.store.pool import Connection, Store
 from vtoc_bots.core.store.runs import ClaimedRun
 
 Vote = Literal["approve", "deny"]
+Ended = Literal["approved", "denied", "expired", "held"]
 BUTTON_SECONDS: Final = 30 * 24 * 3600.0
 
 _WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
@@ -144,7 +145,7 @@ class Approvals:
         correlation_id: UUID,
     ) -> Card:
         approved = sum(vote.verdict == "approve" for vote in votes)
-        state = "denied" if verdict == "deny" else "approved" if approved >= record.quorum else None
+        state: Ended | None = "denied" if verdict == "deny" else "approved" if approved >= record.quorum else None
         effects = Effects()
         effects.audit.append(
             audit_row(
@@ -168,7 +169,7 @@ class Approvals:
         self,
         connection: Connection,
         record: ApprovalRecord,
-        state: str,
+        state: Ended,
         votes: Sequence[VoteRecord],
         note: str,
         effects: Effects | None = None,

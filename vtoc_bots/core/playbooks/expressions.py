@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import jmespath
 import orjson
 from jmespath.exceptions import JMESPathError, LexerError, ParseError
+from jmespath.functions import Functions
 
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.playbooks.interpreter import Interpreter, Node, OverBudget
@@ -223,12 +224,30 @@ def parse_expression(text: str) -> Expression:
     tree = parsed.parsed
     if _count_nodes(tree) > MAX_NODES:
         raise ExpressionError(f"${{{{ {text[:40]}… }}}} has more than {MAX_NODES} parts; split it into steps")
+    if tree["type"] == "expref" or _has_stray_reference(tree):
+        raise ExpressionError(
+            f"${{{{ {text} }}}}: &… stands only where a function takes one, e.g. sort_by(list, &name)"
+        )
     return Expression(text, tree)
 
 
 def nodes_of(node: Node) -> Iterator[Node]:
     """The nodes directly below a node; a slice's children are plain numbers."""
     return (child for child in node["children"] if isinstance(child, dict))
+
+
+def _has_stray_reference(tree: Node) -> bool:
+    """Whether an ``&expression`` stands where it would become a value: it has no JSON form."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        known = Functions.FUNCTION_TABLE.get(node["value"]) if node["type"] == "function_expression" else None
+        wanted = [argument["types"] for argument in known["signature"]] if known else []
+        for index, child in enumerate(nodes_of(node)):
+            if child["type"] == "expref" and (index >= len(wanted) or wanted[index] != ["expref"]):
+                return True
+            pending.append(child)
+    return False
 
 
 def _count_nodes(tree: Node) -> int:

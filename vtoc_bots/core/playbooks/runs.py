@@ -35,6 +35,7 @@ from vtoc_bots.core.playbooks.decisions import (
     RunSteps,
     RunView,
     StepCall,
+    StepState,
     Wait,
 )
 from vtoc_bots.core.playbooks.library import Library
@@ -240,7 +241,10 @@ class _Advance:
 
     async def _run_one(self, call: StepCall) -> None:
         started = self._clock.now()
-        state, output, error, due = "done", None, None, None
+        state: StepState = "done"
+        output: Any = None
+        error: str | None = None
+        due: datetime | None = None
         try:
             with span("step", None, step=call.step, action=call.action):
                 output = await self._act(call)
@@ -284,7 +288,7 @@ class _Advance:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
 
-    def _failure(self, call: StepCall, failure: Exception) -> tuple[str, str, datetime | None]:
+    def _failure(self, call: StepCall, failure: Exception) -> tuple[StepState, str, datetime | None]:
         step = self._playbook.step(call.step)
         assert step is not None
         due = retry_at(step, failure, call.tries, self._clock.now(), random.random)

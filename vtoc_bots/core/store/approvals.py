@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.store.pool import Connection, Store
@@ -40,9 +40,9 @@ class ApprovalRecord(NamedTuple):
     level: str
     exclude_requester: bool
     requester: UUID | None
-    on_expiry: str
+    on_expiry: Literal["deny", "hold"]
     expires_at: datetime | None
-    state: str
+    state: Literal["open", "approved", "denied", "expired", "void", "held"]
     decided_at: datetime | None
     correlation_id: UUID
     trace: str | None

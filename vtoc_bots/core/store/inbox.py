@@ -140,8 +140,6 @@ class InboxRows:
 
     async def _flush_finishes(self, connection: Connection, finished: list[Finished]) -> list[bool]:
         columns = [list(column) for column in zip(*(f[:5] for f in finished), strict=True)]
-        rows = await connection.fetch(
-            _FINISH, *columns, *effect_arguments((f.id, f.effects) for f in finished)
-        )
+        rows = await connection.fetch(_FINISH, *columns, *effect_arguments((f.id, f.effects) for f in finished))
         done = {row["id"] for row in rows}
         return [f.id in done for f in finished]

@@ -41,7 +41,9 @@ class LeaseRows:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, name: str, holder: UUID, seconds: float, detail: Mapping[str, Any] | None = None) -> int | None:
+    async def take(
+        self, name: str, holder: UUID, seconds: float, detail: Mapping[str, Any] | None = None
+    ) -> int | None:
         """Take or renew the lease; its epoch, which grows with each new holder, or None while another holds it."""
         row = await self._store.fetchrow(_TAKE, name, holder, dict(detail or {}), seconds)
         return row["epoch"] if row else None

@@ -47,7 +47,7 @@ class Ended(NamedTuple):
     """A plain card's JSON, to be sent instead of one that was refused."""
 
 
-# The state is 'unknown' from before the sending until its end is stored, so a worker killed in between leaves the truth.
+# The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 _NEXT: Final = """
 WITH first AS (
     SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at
@@ -68,8 +68,8 @@ RETURNING o.id, o.key, o.conversation, o.kind, o.card, o.reply_to, o.private_to,
 
 _END: Final = """
 WITH want AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::jsonb[], $7::text[], $8::float8[],
-        $9::jsonb[]) AS w(id, conversation, attempt, revision, state, receipt, error, delay, fallback)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::jsonb[], $7::text[],
+        $8::float8[], $9::jsonb[]) AS w(id, conversation, attempt, revision, state, receipt, error, delay, fallback)
 ), held AS (
     SELECT c.id FROM vtoc_engine.conversations c JOIN want w ON w.conversation = c.id AND w.attempt = c.deliver_attempt
     ORDER BY c.id FOR SHARE OF c
@@ -98,6 +98,7 @@ RETURNING o.*, w.fallback
 )
 SELECT id FROM ended
 """
+
 
 class OutboxRows:
     """Statements on the outbox; concurrent calls share them."""

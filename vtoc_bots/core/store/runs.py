@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.ids import new_id
@@ -46,17 +47,31 @@ class ClaimedRun(NamedTuple):
         return UUID(value) if kind == "message" else None
 
 
-class StepRow(NamedTuple):
-    """A step's checkpoint. `state`: done, skipped, failed, retrying or waiting."""
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step's checkpoint."""
 
     step: str
     index: int
-    state: str
+    state: Literal["done", "skipped", "failed", "retrying", "waiting"]
     tries: int
     output: Any
     error: str | None
     due_at: datetime | None
     started_at: datetime | None
+
+    def columns(self) -> tuple[Any, ...]:
+        """Its values in the order of the table's columns."""
+        return (
+            self.step,
+            self.index,
+            self.state,
+            self.tries,
+            self.output,
+            self.error,
+            self.due_at,
+            self.started_at,
+        )
 
 
 class Checkpoint(NamedTuple):
@@ -102,8 +117,8 @@ UPDATE vtoc_engine.runs r SET attempt = r.attempt + 1, holder = $2, lease_until 
     failures = r.failures + 1, started_at = coalesce(r.started_at, now())
 FROM free WHERE r.id = free.id
 RETURNING r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
-    r.operator_id, r.private, r.must_approve, r.state, r.cancel_by, r.attempt, r.wake_seq, r.failures, r.correlation_id, r.trace,
-    r.created_at, r.started_at
+    r.operator_id, r.private, r.must_approve, r.state, r.cancel_by, r.attempt, r.wake_seq, r.failures, r.correlation_id,
+    r.trace, r.created_at, r.started_at
 """
 
 _RENEW: Final = """
@@ -218,7 +233,7 @@ class RunRows:
         return [loaded[run_id] for run_id in run_ids]
 
     async def _flush_checkpoints(self, connection: Connection, checkpoints: list[Checkpoint]) -> list[Stored | None]:
-        columns = zip(*((c.run_id, c.attempt, *c.row) for c in checkpoints), strict=True)
+        columns = zip(*((c.run_id, c.attempt, *c.row.columns()) for c in checkpoints), strict=True)
         rows = await connection.fetch(_CHECKPOINT, *(list(column) for column in columns))
         stored = {(row["run_id"], row["step"]): Stored(row["cancel_by"]) for row in rows}
         return [stored.get((c.run_id, c.row.step)) for c in checkpoints]

@@ -20,7 +20,8 @@ _DUE: Final = f"""
  GROUP BY i.conversation LIMIT {MOST_HINTS})
 UNION ALL
 (SELECT 'advance', r.id::text FROM vtoc_engine.runs r
- WHERE ((r.state = 'ready' AND r.created_at < now() - interval '1 second') OR (r.state = 'waiting' AND r.due_at <= now()))
+ WHERE ((r.state = 'ready' AND r.created_at < now() - interval '1 second')
+        OR (r.state = 'waiting' AND r.due_at <= now()))
     AND coalesce(r.lease_until < now(), true) ORDER BY r.created_at LIMIT {MOST_HINTS})
 UNION ALL
 (SELECT 'deliver.' || c.queue, o.conversation
@@ -85,7 +86,11 @@ class Sweeps:
         rows = await self._store.fetch(_DUE)
         if rows:
             hints = [Hint(row["entrypoint"], row["payload"]) for row in rows]
-            priorities, entrypoints, payloads = [h.priority for h in hints], [h[0] for h in hints], [h[1] for h in hints]
+            priorities, entrypoints, payloads = (
+                [h.priority for h in hints],
+                [h[0] for h in hints],
+                [h[1] for h in hints],
+            )
             await self._store.execute(SWEEP_HINTS, priorities, entrypoints, payloads)
         return len(rows)
 

@@ -85,7 +85,12 @@ async def station(ctx: Context, slug: StationSlug | None = None) -> Card:
     mine = [each for each in known if operator.level_at(each.slug) is not None]
     if slug is None:
         rows = tuple(
-            (each.callsign, each.role, _place(each.latitude, each.longitude), "here" if each.slug == ctx.station.slug else "")
+            (
+                each.callsign,
+                each.role,
+                _place(each.latitude, each.longitude),
+                "here" if each.slug == ctx.station.slug else "",
+            )
             for each in mine
         )
         return Card.of("Stations", Table(columns=("station", "role", "position", ""), rows=rows))

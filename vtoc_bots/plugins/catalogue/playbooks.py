@@ -65,7 +65,13 @@ async def run(ctx: Context, id: RunId) -> Card:
     if found.error:
         facts.append(Pair(name="error", value=found.error))
     rows = tuple(
-        (step["step"], step["state"], str(step["tries"]), _span(step["started_at"], step["finished_at"]), step["error"] or "")
+        (
+            step["step"],
+            step["state"],
+            str(step["tries"]),
+            _span(step["started_at"], step["finished_at"]),
+            step["error"] or "",
+        )
         for step in steps
     )
     table = Table(columns=("step", "state", "tries", "took", "error"), rows=rows, numeric=(2,))

@@ -62,6 +62,8 @@ async def merge(ctx: ActionContext, reports: EventSet, area: Area = Area(everywh
             await asyncio.sleep(0)  # let chat be served between two batches
     shape = area.resolve(ctx.station)
     tracks = [
-        track for track in merger.tracks(reports.now) if shape is None or shape.contains(track.latitude, track.longitude)
+        track
+        for track in merger.tracks(reports.now)
+        if shape is None or shape.contains(track.latitude, track.longitude)
     ]
     return await store_tracks(ctx.blobs, tracks, reports.now)

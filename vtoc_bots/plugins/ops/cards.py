@@ -68,7 +68,9 @@ def tracks_card(
         blocks.append(tracks_table(shown, station, as_of))
         if len(plausible) > len(shown):
             order = "nearest" if station.position else "lowest"
-            blocks.append(Text(text=f"The {len(shown)} most notable of {len(plausible)}: emergencies, then the {order}."))
+            blocks.append(
+                Text(text=f"The {len(shown)} most notable of {len(plausible)}: emergencies, then the {order}.")
+            )
     else:
         blocks.append(Text(text="No aircraft was reported in this area and time."))
     if flagged := len(tracks) - len(plausible):
@@ -96,10 +98,18 @@ def notable(tracks: list[Track], station: Station) -> list[Track]:
 def tracks_table(tracks: list[Track], station: Station, as_of: datetime | None) -> Table:
     """The tracks in feet, knots and nautical miles, as people at a radio say them."""
     located = station.position is not None
-    columns = ("track", "ICAO", "level", "kt", "track °", "squawk", "age", "sources", *(("from station",) if located else ()))
-    return Table(
-        columns=columns, rows=tuple(_row(track, station, as_of) for track in tracks), numeric=(3, 4, 6)
+    columns = (
+        "track",
+        "ICAO",
+        "level",
+        "kt",
+        "track °",
+        "squawk",
+        "age",
+        "sources",
+        *(("from station",) if located else ()),
     )
+    return Table(columns=columns, rows=tuple(_row(track, station, as_of) for track in tracks), numeric=(3, 4, 6))
 
 
 def _row(track: Track, station: Station, as_of: datetime | None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtoc_bots.core.playbooks.expressions import (
@@ -36,6 +36,16 @@ JSON = st.recursive(
 )
 
 
+# Of words, since plain characters seldom make an expression that parses.
+WORDS = st.sampled_from(
+    [
+        "inputs", "steps", ".", "count", "list", "reports", "[0]", "[]", "[*]", "[?", "]", "[", "{a:", "}", "(", ")",
+        "|", "||", "&&", "&", "@", "*", "`1`", "'x'", "!", "==", "<", ",", "sort_by", "to_array", "to_string", "map",
+        "not_null", "length", "merge", "max_by", "-1", "to_number", "keys", "values", "type",
+    ]
+)  # fmt: skip
+
+
 def value_of(text: Any, scope: dict[str, Any] = SCOPE) -> Any:
     return evaluate(parse_template(text), scope)
 
@@ -52,6 +62,8 @@ def value_of(text: Any, scope: dict[str, Any] = SCOPE) -> Any:
         ("${{ {a: {b: inputs.count}} }}", {"a": {"b": 3}}),
         ("${{ '}}' }}", "}}"),
         ('${{ "inputs".area }}', "40nm"),
+        ("${{ sort_by(inputs.list, &abs(@))[-1] }}", 3),
+        ("${{ map(&to_string(@), inputs.list) }}", ["1", "2", "3"]),
     ],
 )
 def test_a_text_that_is_one_expression_keeps_its_type(text: str, value: Any) -> None:
@@ -94,6 +106,9 @@ def test_lists_and_mappings_are_filled_at_any_depth() -> None:
         ("${{ inputs.# }}", "column 8"),
         ("${{ " + "[" * 70 + " }}", "brackets"),
         ("${{ " + "a|" * 500 + "b }}", "parts"),
+        ("${{ &inputs.area }}", "stands only where a function takes one"),
+        ("${{ to_string(&inputs.area) }}", "stands only where a function takes one"),
+        ("${{ {a: [&inputs.area]} }}", "stands only where a function takes one"),
         ("${{ inputs.area == `40nm` }}", "is not JSON; write text as 'text'"),
         ("${{ " + "a." * 3000 + "b }}", "characters"),
     ],
@@ -180,7 +195,10 @@ def test_any_text_is_a_template_or_a_told_error(text: str) -> None:
         assert template == Literal(text)
 
 
-@given(st.text(alphabet="inputs.count[]{}()|&@*`'\"!=<>, 12a-", max_size=40))
+@settings(max_examples=400)
+@given(
+    st.lists(WORDS, max_size=14).map("".join) | st.text(alphabet="inputs.count[]{}()|&@*`'\"!=<>, 12a-", max_size=40)
+)
 def test_evaluating_anything_that_parses_gives_a_value_or_a_told_error(text: str) -> None:
     try:
         value = value_of("${{ " + text + " }}")

@@ -330,6 +330,7 @@ class TestProblems:
                 "there is no function lenght(). Did you mean length?",
             ),
             ("{id: a, uses: count, with: {text: '${{ length() }}'}}", "length() takes 1 arguments, not 0"),
+            ("{id: a, uses: count, if: '${{ !station.latitude }}'}", "put what it is for in brackets: !(a.b)"),
             ("{id: a, uses: count, with: {text: '${{ run.id.x }}'}}", "text has no x"),
             ("{id: a, uses: count, with: {text: '${{ run.id[0] }}'}}", "text is no list"),
             ("{id: a, uses: count, with: {text: '${{ run.id'}}", "no closing }}"),

@@ -79,6 +79,10 @@ class _Walker:
         match node["type"]:
             case "field":
                 return self._field(node["value"], here)
+            case "subexpression" | "index_expression" if children[0]["type"] == "not_expression":
+                # JMESPath's own precedence, which nobody expects: !a.b is (!a).b.
+                self.problems.append("! holds for the first name only; put what it is for in brackets: !(a.b)")
+                return ANY
             case "subexpression" | "index_expression" | "pipe":
                 for child in children:
                     here = self.visit(child, here)

@@ -78,7 +78,7 @@ def tracks_card(
     if picture is not None:
         blocks.append(picture.image())
     alarms = [track for track in plausible if track.squawk in EMERGENCIES]
-    severity = Severity.BAD if alarms else Severity.PLAIN
+    severity = Severity.WARNING if alarms else Severity.PLAIN
     return Card(title=f"{title}: {len(plausible)}", blocks=tuple(blocks), severity=severity, exercise=exercise)
 
 

@@ -28,7 +28,7 @@ from vtoc_bots.core.config import config_error
 from vtoc_bots.core.documents import Document, Problem, nearest, read_document, validate
 
 FILE: Final = "policies.yml"
-ACTION_KINDS: Final = ("command", "playbook", "approve", "action")
+ACTION_KINDS: Final = ("command", "playbook", "approve", "cancel", "action")
 """What stands before the colon of an `Ask.action`."""
 
 _VERDICTS: Final[Mapping[str, Verdict]] = {

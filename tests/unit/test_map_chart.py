@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from matplotlib.path import Path
 from tests.map_kit import DOVER, NOW, picture, track, traffic
 from vtoc_bots.plugins.pictures.backdrop import filled, meridian_text, parallel_text, step_for
 from vtoc_bots.plugins.pictures.chart import borders, bounds_of, land, outline, towns, towns_in
-from vtoc_bots.plugins.pictures.convert_land import closed, decode_arcs, joined, split_steps, unwrapped
+from vtoc_bots.plugins.pictures.convert_land import closed, convert, decode_arcs, joined, split_steps, unwrapped
 from vtoc_bots.plugins.pictures.extent import Box, View, view_of
 from vtoc_bots.plugins.pictures.picture import BoundsArea, CircleArea, MapPicture, StationMark
 from vtoc_bots.plugins.pictures.projection import EARTH_RADIUS_M, Azimuthal, PlateCarree, Projection, away, circle
@@ -250,3 +252,32 @@ def test_arcs_are_decoded_joined_and_made_fit_for_small_steps() -> None:
     split = split_steps(np.array([[0, 0], [100_000, 0]]))
     assert np.abs(np.diff(split, axis=0)).max() < 32_768
     assert split[-1].tolist() == [100_000, 0]
+
+
+def test_a_chart_is_converted_from_its_sources(tmp_path: FilePath) -> None:
+    transform = {"scale": [0.0036, 0.0017], "translate": [-180.0, -85.0]}
+    square = [[50_300, 50_300], [300, 0], [0, 300], [-300, 0], [0, -300]]
+    null_island = [[50_000, 50_000], [1, 0], [0, 1], [-1, -1]]
+    polygons = [{"type": "Polygon", "arcs": [[0]]}, {"type": "MultiPolygon", "arcs": [[[1]]]}]
+    land_file = {"transform": transform, "arcs": [square, null_island], "objects": {}}
+    land_file["objects"] = {"land": {"type": "GeometryCollection", "geometries": polygons}}
+    shared = {"type": "Polygon", "arcs": [[0, 1]]}, {"type": "Polygon", "arcs": [[~0, 2]]}
+    countries = {"transform": transform, "arcs": [[[0, 0], [9, 9]], [[9, 9], [-9, -9]], [[0, 0], [9, 9]]]}
+    countries["objects"] = {"countries": {"geometries": list(shared)}}
+    cities = {
+        "1": {"geonameid": 1, "name": "Big", "latitude": 1.5, "longitude": 1.5, "population": 90_000},
+        "2": {"geonameid": 2, "name": "Only", "latitude": 7.5, "longitude": 7.5, "population": 900},
+        "3": {"geonameid": 3, "name": "Small", "latitude": 7.6, "longitude": 7.6, "population": 800},
+    }
+    paths = []
+    for name, content in (("land", land_file), ("countries", countries), ("cities", cities)):
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps(content))
+    convert(*paths, tmp_path)
+    with np.load(tmp_path / "land.npz") as chart:
+        assert chart["land_lengths"].tolist() == [5]
+        assert chart["land_starts"].tolist() == [[50_300, 50_300]]
+        assert chart["border_lengths"].tolist() == [2]
+    with np.load(tmp_path / "towns.npz") as named:
+        assert named["town_names"].tobytes() == b"Big\nOnly"
+        assert named["town_latitudes"].tolist() == [1500, 7500]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vtoc_bots.plugins.pictures.extent import Box
 from vtoc_bots.plugins.pictures.ground import Ground, cross, overlap, runs_through
-from vtoc_bots.plugins.pictures.layout import LabelRequest, Placement, place_labels
+from vtoc_bots.plugins.pictures.layout import LabelRequest, Placement, gaps_between, place_labels
 
 AREA = Box(60.0, 40.0, 760.0, 560.0)
 SIZE = ((78.0, 30.0), (50.0, 15.0))
@@ -91,6 +91,15 @@ def test_labels_of_neighbours_are_told_apart() -> None:
     left, right = (placement.box for placement in placements if placement is not None)
     assert left.right < 400
     assert right.left > 425
+
+
+def test_a_label_between_two_symbols_stands_nearer_to_its_own() -> None:
+    requests = [request(400, 300), request(505, 300)]
+    (placement, _) = placed(requests, [])
+    assert placement is not None
+    symbols = np.array([(one.x, one.y, one.reach) for one in requests])
+    ((own, other),) = gaps_between(np.array([placement.box]), symbols)
+    assert other > own + 4
 
 
 def test_a_label_that_could_only_stand_badly_is_dropped_unless_it_is_important() -> None:

@@ -24,12 +24,15 @@ from tests.map_kit import (
     traffic,
     trail,
 )
+from vtoc_bots.plugins.pictures import labels
+from vtoc_bots.plugins.pictures.extent import Box
 from vtoc_bots.plugins.pictures.ground import overlap
 from vtoc_bots.plugins.pictures.kinds import ADSB, FUSED, KINDS, MLAT, OTHER, TISB, kind_of
+from vtoc_bots.plugins.pictures.layers import Words
 from vtoc_bots.plugins.pictures.picture import CircleArea, MapPicture, StationMark
 from vtoc_bots.plugins.pictures.render import figure_of, render_map
 from vtoc_bots.plugins.pictures.scene import Scene, compose
-from vtoc_bots.plugins.pictures.typeface import UNKNOWN, outlines, printable, shortened, text_width
+from vtoc_bots.plugins.pictures.typeface import CAP_HEIGHT, UNKNOWN, Run, outlines, printable, shortened, text_width
 
 
 def opened(data: bytes) -> Image.Image:
@@ -42,21 +45,25 @@ def text_of(scene: Scene) -> str:
     return "\n".join(scene.texts)
 
 
+def run_box(run: Run) -> Box:
+    return Box(run.x, run.y, run.x + text_width(run.text, run.size, run.bold), run.y + CAP_HEIGHT * run.size)
+
+
 def assert_nothing_overlaps(scene: Scene) -> None:
     """Labels, symbols, ring names, towns and the scale keep off each other, and labels stay on the map."""
-    labels = np.array([label.placement.box for label in scene.labels]).reshape(-1, 4)
+    named = np.array([label.placement.box for label in scene.labels]).reshape(-1, 4)
     symbols = np.array([mark.box for mark in scene.marks]).reshape(-1, 4)
     doubts = np.array(scene.doubts).reshape(-1, 4)
     rings = np.array([ring.box for ring in scene.rings if ring.box is not None]).reshape(-1, 4)
     towns = np.array([town.box for town in scene.towns]).reshape(-1, 4)
     panel = np.array([scene.panel])
-    assert np.count_nonzero(overlap(labels, labels)) == len(labels)
+    assert np.count_nonzero(overlap(named, named)) == len(named)
     for others in (symbols, doubts, rings, towns, panel):
-        assert not overlap(labels, others).any()
+        assert not overlap(named, others).any()
     assert not overlap(towns, np.vstack([symbols, doubts, rings, panel])).any()
     frame = scene.sheet.frame
-    assert (labels[:, :2] >= (frame.left, frame.bottom)).all()
-    assert (labels[:, 2:] <= (frame.right, frame.top)).all()
+    assert (named[:, :2] >= (frame.left, frame.bottom)).all()
+    assert (named[:, 2:] <= (frame.right, frame.top)).all()
 
 
 @settings(deadline=None, max_examples=5)
@@ -154,6 +161,20 @@ def test_an_emergency_is_named_above_the_map_and_labelled_first(squawk: str, wor
     assert f"{squawk} {word.upper()}" in text_of(scene).replace("UNLAWFUL ", "")
     assert scene.marks[-1].emergency
     assert any(label.mark is not None and label.mark.emergency for label in scene.labels)
+
+
+def test_an_emergency_far_from_the_station_is_labelled_before_the_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "MOST_TRIED", 10)
+    spread = traffic(60, 51.1, 1.3, 0.6)
+    scene = compose(
+        picture(
+            *spread,
+            track(998, 49.0, 1.3, squawk="7600"),
+            track(999, 53.4, 1.3, label="POINTED"),
+            highlight=frozenset({"0003e7"}),
+        )
+    )
+    assert {"7600 RADIO FAILURE", "POINTED"} <= set(scene.texts)
 
 
 def test_an_implausible_report_is_marked_and_listed_but_never_drawn_as_a_track() -> None:
@@ -322,18 +343,20 @@ def test_every_size_has_room_for_its_words(width: int, height: int) -> None:
         *traffic(30, 51.0, 1.0, 0.6),
         track(998, 51.1, 1.1, exercise=True, squawk="7700"),
         track(999, 51.2, 1.2, flags=("moved 900 NM in 1 s", "over FL600")),
+        station=StationMark("SOMEWHERE ELSE", -35.0, 140.0),
         title="A title that is far too long for a small picture " * 3,
         width_px=width,
         height_px=height,
     )
     scene = compose(shown)
     assert_nothing_overlaps(scene)
-    for layer in scene.layers:
-        for run in getattr(layer, "runs", ()):
-            if not layer.clipped:  # type: ignore[union-attr]  # layers with runs have it
-                assert run.x >= -1
-                assert run.x + text_width(run.text, run.size, run.bold) <= width + 1
-                assert -1 <= run.y <= height
+    runs = [run for layer in scene.layers if isinstance(layer, Words) and not layer.clipped for run in layer.runs]
+    boxes = np.array([run_box(run) for run in runs])
+    assert boxes[:, :2].min() >= -1
+    assert boxes[:, 2].max() <= width + 1
+    assert boxes[:, 3].max() <= height
+    outside = boxes[~overlap(boxes, np.array([scene.sheet.frame]))[:, 0]]
+    assert np.count_nonzero(overlap(outside, outside)) == len(outside)
     assert opened(render_map(shown)).size == (width, height)
 
 

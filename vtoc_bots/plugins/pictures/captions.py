@@ -10,10 +10,10 @@ from typing import Final
 from vtoc_bots import Track
 from vtoc_bots.plugins.pictures.kinds import KINDS, SourceKind, kind_of
 from vtoc_bots.plugins.pictures.picture import MapPicture
+from vtoc_bots.plugins.pictures.projection import METRES_PER_NM
 
 METRES_PER_FOOT: Final = 0.3048
-METRES_PER_NM: Final = 1852.0
-MPS_PER_KNOT: Final = 1852.0 / 3600.0
+MPS_PER_KNOT: Final = METRES_PER_NM / 3600.0
 MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 EMERGENCIES: Final = {"7500": "unlawful interference", "7600": "radio failure", "7700": "emergency"}
 POINTS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")

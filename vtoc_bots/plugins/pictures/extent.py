@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from vtoc_bots.plugins.pictures.picture import Area, CircleArea, MapPicture
 from vtoc_bots.plugins.pictures.projection import (
     EARTH_RADIUS_M,
+    METRES_PER_NM,
     Azimuthal,
     Floats,
     PlateCarree,
@@ -23,7 +24,7 @@ from vtoc_bots.plugins.pictures.projection import (
 
 MARGIN = 0.06
 """Part of the frame left free on each side of what must be seen."""
-SMALLEST_HALF_M = 15 * 1852.0
+SMALLEST_HALF_M = 15 * METRES_PER_NM
 WIDEST_AZIMUTHAL_M = math.radians(55) * EARTH_RADIUS_M
 NARROWEST_CUT_DEG = 30.0
 """Places that leave no wider gap than this between them lie all round the world, which is cut at the antimeridian."""

@@ -12,9 +12,8 @@ from vtoc_bots import Track
 from vtoc_bots.plugins.pictures.captions import dtg, emergency_of, name_of, state_text
 from vtoc_bots.plugins.pictures.kinds import kind_of
 from vtoc_bots.plugins.pictures.picture import MapPicture, is_plausible
-from vtoc_bots.plugins.pictures.projection import circle, wrapped
+from vtoc_bots.plugins.pictures.projection import METRES_PER_NM, circle, wrapped
 
-METRES_PER_NM = 1852.0
 NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Place = tuple[float, float]

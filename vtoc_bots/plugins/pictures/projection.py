@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_M = 6_371_008.8
+METRES_PER_NM = 1852.0
 EDGE_DEG = 1e-6
 """How far beyond the world's edge rounding may put a place that is on it."""
 

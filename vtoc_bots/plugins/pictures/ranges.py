@@ -11,10 +11,9 @@ from vtoc_bots.plugins.pictures.extent import Box, View
 from vtoc_bots.plugins.pictures.ground import Ground
 from vtoc_bots.plugins.pictures.layers import Fill, Layer, Stroke, Words
 from vtoc_bots.plugins.pictures.picture import MapPicture, StationMark
-from vtoc_bots.plugins.pictures.projection import Azimuthal, Floats, circle
+from vtoc_bots.plugins.pictures.projection import METRES_PER_NM, Azimuthal, Floats, circle
 from vtoc_bots.plugins.pictures.typeface import CAP_HEIGHT, Run, text_width
 
-METRES_PER_NM = 1852.0
 RING, INK, PAPER = "#5c6f7b", "#1d2a33", (1.0, 1.0, 1.0, 0.82)
 RING_STEPS_NM = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 RINGS_IN_SIGHT = 2.5

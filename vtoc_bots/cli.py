@@ -164,14 +164,12 @@ def operator_list(config: Config = CONFIG, data: Data = DATA) -> None:
 @plugins.command("list")
 def plugin_list(config: Config = CONFIG, data: Data = DATA) -> None:
     """List every installed plugin, on or off, with what it registers. Needs no database."""
-    from vtoc_bots.core.loader import load
+    from vtoc_bots.core.loader import load, report_rows
 
     def listed() -> None:
         settings = load_settings(config, data)
-        rows = [("plugin", "state", "version", "registers")]
-        for report in load(settings, settings.plugins_disabled).reports:
-            what = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in report.registers.items())
-            rows.append((report.name, report.state, f"{report.distribution} {report.version}", what or report.reason))
+        reports = load(settings, settings.plugins_disabled).reports
+        rows = [("plugin", "state", "version", "registers"), *report_rows(reports)]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

@@ -22,7 +22,6 @@ UNKNOWN = "\N{WHITE SQUARE}"
 """Stands for a character the typeface lacks."""
 CAP_HEIGHT = 0.73
 """Height of a capital as a part of the size."""
-DESCENT = 0.24
 LINE_HEIGHT = 1.2
 
 

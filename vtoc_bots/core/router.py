@@ -128,8 +128,11 @@ class Router:
         text: str | None = ctx.message.text
         try:
             text = await self._text_of(ctx.message)
-            if text is None:
-                return await self._plain(ctx), "done"
+            if text is None or not text.startswith(("/", "@agent")):
+                # An answer that a run waits for comes before a command without its slash.
+                card = await self._plain(ctx)
+                if card is not None or text is None:
+                    return card, "done"
             call = self._desk.commands.parse(text, may=lambda spec: self._may(ctx, spec))
             if isinstance(call, MissingArguments):
                 return (_stranger_card() if self._is_strange(ctx, call.spec) else missing_card(call)), "refused"

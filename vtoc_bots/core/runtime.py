@@ -244,7 +244,7 @@ class Runtime:
     async def _open_transports(self, specs: list[TransportSpec]) -> None:
         work: dict[str, Callable[[str], Awaitable[None]]] = {}
         for spec in specs:
-            context = TransportContext(spec.account, self.clock, self.blobs, self.settings.data_dir)
+            context = TransportContext(spec.account, self.clock, self.blobs, self.settings.data_dir, self.address)
             queue = spec.queue or spec.name
             transport = spec.open(context)
             deliverer = Deliverer(
@@ -273,8 +273,10 @@ class Runtime:
         self.router.unlimited.add(("terminal", account))
 
     async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
-        await transport.run(inbox)
-        self.exit_code = int(getattr(transport, "exit_code", 0) or 0)
+        try:
+            await transport.run(inbox)
+        finally:  # an interrupt cancels it, and that has an exit code too
+            self.exit_code = int(getattr(transport, "exit_code", 0) or 0)
         self.stop()
         await asyncio.Event().wait()
 

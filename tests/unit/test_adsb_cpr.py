@@ -26,6 +26,7 @@ latitudes = st.floats(-86.5, 86.5)
 longitudes = st.floats(-180, 180, exclude_max=True)
 odds = st.booleans()
 bits = st.integers(0, (1 << 51) - 1)
+halves = st.integers(0, (1 << 17) - 1)
 
 
 @given(latitudes, longitudes, odds)
@@ -91,17 +92,27 @@ def close(ours: float | None, theirs: Any) -> bool:
     return (ours is None and theirs is None) or (ours is not None and ours == pytest.approx(theirs, abs=1e-3))
 
 
-@given(st.sampled_from([*range(9, 19), 20, 21, 22]), bits)
-def test_airborne_positions_are_read_as_rs1090_reads_them(type_code: int, rest: int) -> None:
-    ours, theirs = airborne_of(type_code << 51 | rest), said(type_code << 51 | rest)
-    assume(theirs is not None)  # it takes no altitude above 50,000 ft in 100 ft steps
+@given(st.sampled_from([*range(9, 19), 20, 21, 22]), odds, halves, halves)
+def test_airborne_positions_are_read_as_rs1090_reads_them(type_code: int, odd: bool, north: int, east: int) -> None:
+    message = type_code << 51 | 0xC38 << 36 | odd << 34 | north << 17 | east
+    ours, theirs = airborne_of(message), said(message)
     assert theirs is not None
     assert (ours.half, ours.odd) == ((theirs["lat_cpr"], theirs["lon_cpr"]), theirs["parity"] == "odd")
     assert (ours.datum == "geom") == (theirs["source"] == "GNSS")
-    if theirs["altitude"] is not None:
-        assert ours.altitude_m == pytest.approx(feet(theirs["altitude"]))
-    else:
-        assert ours.altitude_m is None or ours.altitude_m < 0  # it takes no negative one in 100 ft steps
+    assert ours.altitude_m == pytest.approx(feet(theirs["altitude"]))
+
+
+def test_every_altitude_code_is_read_as_rs1090_reads_it() -> None:
+    for code in range(4096):
+        ours, theirs = altitude_feet(code), said(11 << 51 | code << 36)
+        if theirs is None:
+            # It refuses frames with altitudes above 50,000 ft in steps of 100 ft.
+            assert ours is not None
+            assert ours > 50_000
+        elif ours is not None and ours < 0 and not code & 0x10:
+            assert theirs["altitude"] is None  # nor does it take negative ones in those steps
+        else:
+            assert ours == theirs["altitude"]
 
 
 @given(st.sampled_from(range(5, 9)), bits)

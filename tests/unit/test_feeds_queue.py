@@ -119,7 +119,7 @@ async def test_the_consumer_waits_for_the_next_event() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     queue.put(event("late"))
-    assert (await waiting).entity_id == "late"
+    assert (await asyncio.wait_for(waiting, 10)).entity_id == "late"
 
 
 def test_a_queue_needs_room() -> None:

@@ -48,7 +48,7 @@ async def provision(raw: Any, engine: DatabaseUrl) -> None:
             )
     except asyncpg.InsufficientPrivilegeError as error:
         raise StartupError(
-            f"database at {engine.address}: the migrating login may not make roles ({error}). "
+            f"database at {engine.address}: the migrating login may not make roles ({error.args[0]}). "
             f"Set DATABASE_ADMIN_URL to one with CREATEROLE"
         ) from error
 

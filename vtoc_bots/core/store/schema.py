@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -18,9 +19,8 @@ HEAD: Final = "0001"
 VERSION_TABLE: Final = "schema_version"
 ENGINE_SCHEMA: Final = "vtoc_engine"
 
-# What a database answers that was never migrated: no such login, no such table.
+# What a schema answers that was never migrated.
 _MISSING: Final = (
-    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.UndefinedTableError,
     asyncpg.InvalidSchemaNameError,
     asyncpg.InsufficientPrivilegeError,
@@ -34,13 +34,11 @@ async def versions(urls: DatabaseUrls) -> Mapping[str, str | None]:
     """
     found: dict[str, str | None] = {}
     for role, schemas in schemas_by_database(urls).items():
-        found.update(dict.fromkeys(schemas))
+        url = urls.engine(role)
         try:
-            found.update(await _versions_in(urls.engine(role), schemas))
-        except _MISSING:
-            continue
+            found.update(await _versions_in(url, schemas))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StartupError(f"database at {urls.engine(role).address} can't be opened: {error}") from error
+            raise StartupError(f"database at {url.address} can't be opened: {error}") from error
     return MappingProxyType(found)
 
 
@@ -67,16 +65,30 @@ async def require_current(urls: DatabaseUrls) -> None:
 
 
 async def _versions_in(url: DatabaseUrl, schemas: tuple[str, ...]) -> dict[str, str | None]:
-    query = " UNION ALL ".join(
-        f"SELECT '{schema}', (SELECT max(version_num) FROM {schema}.{VERSION_TABLE})"  # noqa: S608  our own names
-        for schema in schemas
-    )
-    raw = await connect(url, "vtoc-bots schema check")
     try:
-        async with raw.transaction():
-            return {row[0]: row[1] for row in await raw.fetch(query)}
+        raw = await connect(url, "vtoc-bots schema check")
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        # The first migration makes the login.
+        return dict.fromkeys(schemas)
+    try:
+        return await _read(raw, schemas)
+    except _MISSING:
+        # One schema is not there, so that the query for all of them failed: each by itself says which.
+        found: dict[str, str | None] = dict.fromkeys(schemas)
+        for schema in schemas:
+            with suppress(*_MISSING):
+                found.update(await _read(raw, (schema,)))
+        return found
     finally:
         await raw.close()
+
+
+async def _read(raw: Any, schemas: tuple[str, ...]) -> dict[str, str | None]:
+    query = " UNION ALL ".join(
+        f"SELECT '{schema}', (SELECT max(version_num) FROM {schema}.{VERSION_TABLE})" for schema in schemas
+    )
+    async with raw.transaction():
+        return {row[0]: row[1] for row in await raw.fetch(query)}
 
 
 def schemas_by_database(urls: DatabaseUrls) -> Mapping[str | None, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -41,12 +43,18 @@ async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tu
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartupError(f"database at {admin.address} can't be opened to migrate it: {error}") from error
     try:
+        # One upgrade of a database at a time, in this process too: Alembic's context is one a process.
+        await raw.execute("SELECT pg_advisory_lock(hashtextextended('vtoc-bots upgrade', 0))")
         async with raw.transaction():
-            # Roles belong to the whole server: two databases of it may be migrated at once.
-            await raw.execute("SELECT pg_advisory_xact_lock(hashtextextended('vtoc-bots provision', 0))")
             await provision(raw, engine)
+        await _migrate_schemas(connected, admin, schemas, revision)
     finally:
         await raw.close()
+
+
+async def _migrate_schemas(
+    connected: Callable[[], Awaitable[Any]], admin: DatabaseUrl, schemas: tuple[str, ...], revision: str
+) -> None:
     alchemy = create_async_engine("postgresql+asyncpg://", async_creator=connected, poolclass=NullPool)
     try:
         async with alchemy.connect() as connection:
@@ -56,9 +64,11 @@ async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tu
         raise StartupError(
             f"database at {admin.address}: it was migrated by a newer vtoc-bots ({error}). Install that version"
         ) from error
-    except asyncpg.InsufficientPrivilegeError as error:
+    except (asyncpg.InsufficientPrivilegeError, ProgrammingError) as error:
+        if "permission denied" not in str(error):
+            raise
         raise StartupError(
-            f"database at {admin.address}: the login {admin.user!r} may not migrate it ({error}). "
+            f"database at {admin.address}: the login {admin.user!r} may not migrate it ({error.args[0]}). "
             f"Set DATABASE_ADMIN_URL to the owner of the schemas"
         ) from error
     finally:

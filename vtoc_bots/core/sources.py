@@ -181,7 +181,9 @@ class Sources:
         return entry.read(spec.settings)
 
     async def _opened(self, entry: SourceEntry, station: Station) -> Connector:
-        context = OpenContext(entry.slug, self._clock, self._data_dir, station.position, self._http, self._decoder)
+        context = OpenContext(
+            entry.slug, self._clock, self._data_dir, station.position, self._http, self._decoder, entry.mode
+        )
         return self._specs[entry.type].open(self._settings_of(entry), context)
 
     async def _keep(self, entry: SourceEntry) -> None:

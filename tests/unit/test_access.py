@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -73,6 +75,46 @@ def test_what_is_open_to_anyone_is_open_to_an_unknown_identity_without_a_station
     assert decide_by_level(None, None, Ask("command:link", None)).verdict is Verdict.ALLOW
 
 
+def test_what_is_for_one_role_needs_a_station_even_where_it_is_open_to_anyone() -> None:
+    ask = Ask("command:kit", None, frozenset({"ops", "intel"}))
+    assert decide_by_level(None, STATION, ask).verdict is Verdict.ALLOW
+    decision = decide_by_level(None, None, ask)
+    assert decision == Decision(
+        Verdict.DENY, "command:kit is for intel and ops stations; no station is chosen", "roles"
+    )
+
+
+def test_rules_are_not_asked_about_a_stranger() -> None:
+    assert Access(FixedRules(DENY)).decide_now(None, STATION, Ask("command:link", None)).reason == (
+        "command:link is open to anyone"
+    )
+    assert Access(FixedRules(DENY)).decide_now(operator(), None, Ask("command:link", None)).allowed
+
+
+def test_what_may_go_on_after_an_approval_is_allowed() -> None:
+    assert [each.allowed for each in (ALLOW, ASK_APPROVAL, DENY)] == [True, True, False]
+
+
+def test_an_allowed_ask_is_explained_too() -> None:
+    decision = decide_by_level(operator(toc_s1=Level.LEAD), STATION, Ask("command:map"))
+    assert decision == Decision(
+        Verdict.ALLOW, "command:map needs operator at station toc-s1; you are lead there", "levels"
+    )
+
+
+def test_a_level_has_a_name_that_is_read_back() -> None:
+    assert [Level.parse(str(level).upper()) for level in Level] == list(Level)
+    with pytest.raises(ValueError, match="unknown level 'boss': observer, operator, lead or admin"):
+        Level.parse("boss")
+
+
+def test_a_station_has_a_position_only_with_both_coordinates() -> None:
+    assert STATION.position is None
+    assert replace(STATION, latitude=0.0, longitude=2.0).position == (0.0, 2.0)
+    assert replace(STATION, latitude=1.0).position is None
+    assert replace(STATION, longitude=2.0).position is None
+
+
 def test_an_operator_without_a_station_is_told_to_choose_one() -> None:
     assert "/station" in decide_by_level(operator(toc_s1=Level.ADMIN), None, Ask("command:map")).reason
 
@@ -133,6 +175,30 @@ async def test_a_policy_that_does_not_answer_in_time_is_a_deny_even_if_it_ignore
     assert decision.verdict is Verdict.DENY
     assert "policy slow gave no verdict within 0.01 s" in decision.reason
     released.set()
+
+
+async def test_an_abandoned_policy_that_fails_later_disturbs_nobody() -> None:
+    released = asyncio.Event()
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+
+    class Late:
+        name = "late"
+
+        async def verdict(self, operator: Operator, station: Station, ask: Ask) -> Decision | None:
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                raise RuntimeError("in the clean-up") from None
+            return None
+
+    access = Access(None, [Late()], policy_seconds=0.01)
+    assert not (await access.decide(operator(toc_s1=Level.ADMIN), STATION, Ask("command:map"))).allowed
+    abandoned = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(abandoned)
+    del abandoned
+    gc.collect()
+    assert complaints == []
 
 
 async def test_a_policy_that_is_no_coroutine_is_a_deny() -> None:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
@@ -164,6 +165,18 @@ def test_a_broken_plugin_is_named_with_its_reason_and_the_rest_run(members: dict
     assert [spec.name for spec in found.commands] == ["good", "other"]
     assert found.observers == []
     assert not found.manager.has_plugin("bad")
+
+
+def test_a_broken_plugin_is_logged_with_the_place_and_without_its_variables() -> None:
+    def breaks() -> Any:
+        token = "123:SECRET"  # noqa: F841  what must not be shown
+        raise RuntimeError("out of cheese")
+
+    with capture_logs() as logs:
+        loaded(bad=plugin(vtoc_commands=breaks))
+    assert logs[0]["plugin"] == "bad"
+    assert " in breaks" in logs[0]["where"]
+    assert "SECRET" not in str(logs)
 
 
 def test_a_hook_that_is_not_marked_is_noticed() -> None:

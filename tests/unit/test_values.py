@@ -49,6 +49,7 @@ NOWHERE = Station(UUID(int=2), "toc-s2", "TOC-S2", "Test", "ops")
         ("10m", 600),
         ("1h30m", 5400),
         ("1h 30m", 5400),
+        (" 3660d ", 316_224_000),
         ("90s", 90),
         ("2d", 172_800),
         ("1w", 604_800),
@@ -84,6 +85,7 @@ def test_what_is_no_duration_is_refused_with_what_is_accepted(text: str) -> None
         ("2mi", 3218.688),
         ("1000ft", 304.8),
         ("0.5 NM", 926),
+        (" 1 km ", 1000),
         ("+3km", 3000),
     ],
 )
@@ -108,7 +110,7 @@ def test_a_bare_json_number_is_in_si_units() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "metres"), [("FL350", 10_668), ("fl 050", 1524), ("12000ft", 3657.6), ("-100m", -100)]
+    ("text", "metres"), [("FL350", 10_668), ("fl 050", 1524), ("12000ft", 3657.6), ("-100m", -100), (" FL010 ", 304.8)]
 )
 def test_an_altitude_is_understood(text: str, metres: float) -> None:
     assert ALTITUDE.parse(text) == pytest.approx(metres, abs=1e-9)

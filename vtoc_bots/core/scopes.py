@@ -20,9 +20,6 @@ class Scope:
         self._disposers: list[tuple[str, Disposer]] = []
         self._closed = False
 
-    def __len__(self) -> int:
-        return len(self._disposers)
-
     def add(self, what: str, disposer: Disposer) -> None:
         """Undo `what` (in words, for errors) when the scope is closed. Raises PluginError once it is."""
         if self._closed:

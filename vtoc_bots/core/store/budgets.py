@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from vtoc_bots.core.budgets import Budget, Taken, take
-from vtoc_bots.core.store.pool import Connection, Store
+from vtoc_bots.core.store.conversations import UNHURRIED
+from vtoc_bots.core.store.pool import Store
 
-_MAKE: Final = "INSERT INTO vtoc_engine.budgets (name, tokens) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
-_LOCK: Final = "SELECT tokens, updated_at, now() FROM vtoc_engine.budgets WHERE name = $1 FOR UPDATE"
-_SET: Final = "UPDATE vtoc_engine.budgets SET tokens = $2, updated_at = $3 WHERE name = $1"
+_READ: Final = "SELECT tokens, updated_at, now() FROM vtoc_engine.budgets WHERE name = $1"
+# Only if nobody took from it meanwhile: what was read is what is changed.
+_SET: Final = f"""
+INSERT INTO vtoc_engine.budgets AS b (name, tokens, updated_at)
+SELECT $1, $2, $3 FROM {UNHURRIED}
+ON CONFLICT (name) DO UPDATE SET tokens = excluded.tokens, updated_at = excluded.updated_at
+WHERE (b.tokens, b.updated_at) = ($4, $5)
+RETURNING 1
+"""
 
 
 class BudgetRows:
@@ -20,17 +27,13 @@ class BudgetRows:
 
     async def take(self, name: str, per_minute: int) -> Taken:
         """Take one of the tokens that come each minute, or learn how long to wait."""
-
-        async def work(connection: Connection) -> Taken:
-            row = await connection.fetchrow(_LOCK, name)
-            if row is None:
-                await connection.execute(_MAKE, name, float(per_minute))
-                row = await connection.fetchrow(_LOCK, name)
-            assert row is not None
-            tokens, updated_at, now = row.values()
-            taken = take(Budget(tokens, updated_at), now, per_minute)
-            if taken.allowed:
-                await connection.execute(_SET, name, taken.budget.tokens, taken.budget.updated_at)
-            return taken
-
-        return await self._store.run(work, transaction=True)
+        while True:
+            row = await self._store.fetchrow(_READ, name)
+            budget, now = (Budget(row[0], row[1]), row[2]) if row else (None, await self._store.fetchval("SELECT now()"))
+            taken = take(budget, now, per_minute)
+            known = budget or Budget(0.0, now)
+            left = taken.budget
+            if not taken.allowed or await self._store.fetchval(
+                _SET, name, left.tokens, left.updated_at, known.tokens, known.updated_at
+            ):
+                return taken

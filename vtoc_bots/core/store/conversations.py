@@ -12,6 +12,10 @@ from vtoc_bots.core.store.pool import Connection, Store
 
 Duty = Literal["handle", "deliver"]
 
+# A lease need not survive a crash of the database: every write made under it is conditional on the row's own state too.
+UNHURRIED: Final = "(SELECT set_config('synchronous_commit', 'off', true)) AS unhurried"
+"""A FROM item with which a statement's commit does not wait for the disk."""
+
 
 class Held(NamedTuple):
     """A conversation that this worker holds.
@@ -49,6 +53,7 @@ UPDATE vtoc_engine.conversations c SET
         ELSE c.{duty}_until END
 FROM unnest($1::text[], $2::uuid[], $3::int[]) AS w(id, token, claims)
 JOIN locked ON locked.id = w.id
+CROSS JOIN {unhurried}
 WHERE c.id = w.id
 RETURNING c.id, c.{duty}_attempt AS attempt, c.{duty}_holder AS holder, c.{duty}_wakes AS wakes, c.station, c.queue
 """
@@ -58,6 +63,7 @@ UPDATE vtoc_engine.conversations c SET
     {duty}_until = CASE WHEN c.{duty}_wakes = w.wakes THEN NULL ELSE c.{duty}_until END,
     {duty}_holder = CASE WHEN c.{duty}_wakes = w.wakes THEN NULL ELSE c.{duty}_holder END
 FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(id, attempt, wakes)
+CROSS JOIN {unhurried}
 WHERE c.id = w.id AND c.{duty}_attempt = w.attempt AND c.{duty}_until IS NOT NULL
 RETURNING c.id, c.{duty}_until IS NULL AS released, c.{duty}_wakes AS wakes
 """
@@ -76,8 +82,8 @@ class ConversationLeases:
     def __init__(self, store: Store, duty: Duty, lease_seconds: float) -> None:
         self._store = store
         self._lease_seconds = lease_seconds
-        self._claim_sql = _CLAIM.format(duty=duty)
-        self._let_go_sql = _LET_GO.format(duty=duty)
+        self._claim_sql = _CLAIM.format(duty=duty, unhurried=UNHURRIED)
+        self._let_go_sql = _LET_GO.format(duty=duty, unhurried=UNHURRIED)
         self._renew_sql = _RENEW.format(duty=duty)
         self._claims = GroupCommit(store, self._flush_claims, name=f"{duty}_claim")
         self._let_gos = GroupCommit(store, self._flush_let_gos, name=f"{duty}_release")

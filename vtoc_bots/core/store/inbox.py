@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.queue import hint_insert
+from vtoc_bots.core.store.conversations import UNHURRIED
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
@@ -68,7 +69,7 @@ WITH items AS (
 SELECT id FROM stored
 """
 
-_NEXT: Final = """
+_NEXT: Final = f"""
 UPDATE vtoc_engine.inbox i SET attempt = i.attempt + 1
 FROM unnest($1::text[], $2::int[]) AS w(conversation, attempt)
 JOIN vtoc_engine.conversations c ON c.id = w.conversation AND c.handle_attempt = w.attempt,
@@ -76,6 +77,7 @@ LATERAL (
     SELECT n.id, n.due_at FROM vtoc_engine.inbox n
     WHERE n.conversation = w.conversation AND n.state = 'new' ORDER BY n.seq LIMIT 1
 ) first
+CROSS JOIN {UNHURRIED}
 WHERE i.id = first.id AND first.due_at <= now() AND i.state = 'new'
 RETURNING i.id, i.conversation, i.body, i.attempt, i.correlation_id, i.trace
 """

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.store.conversations import UNHURRIED
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
@@ -106,7 +107,7 @@ class Move(NamedTuple):
     effects: Effects
 
 
-_CLAIM: Final = """
+_CLAIM: Final = f"""
 WITH free AS (
     SELECT r.id FROM vtoc_engine.runs r
     WHERE r.id = ANY($1::uuid[]) AND (r.state = 'ready' OR (r.state = 'waiting' AND r.due_at <= now()))
@@ -115,7 +116,7 @@ WITH free AS (
 )
 UPDATE vtoc_engine.runs r SET attempt = r.attempt + 1, holder = $2, lease_until = now() + make_interval(secs => $3),
     failures = r.failures + 1, started_at = coalesce(r.started_at, now())
-FROM free WHERE r.id = free.id
+FROM free CROSS JOIN {UNHURRIED} WHERE r.id = free.id
 RETURNING r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
     r.operator_id, r.private, r.must_approve, r.state, r.cancel_by, r.attempt, r.wake_seq, r.failures, r.correlation_id,
     r.trace, r.created_at, r.started_at

@@ -11,6 +11,7 @@ from vtoc_bots.core.access import Access
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.library import Library
@@ -81,11 +82,13 @@ async def _accepts(store: Store) -> tuple[float, float, float]:
 
 
 async def _bare_inserts(store: Store) -> float:
-    """Rows a second of the same size in groups of as many, with nothing around them; into the audit-free button table."""
+    """Rows a second of the same size in groups of as many, with nothing around them."""
     began = time.perf_counter()
     for start in range(0, ACCEPTS, AT_ONCE):
         tokens = [f"{start}-{number}-{began}" for number in range(AT_ONCE)]
-        values = [{"event_id": token, "sender": ["u1", "bench", ""], "kind": "text", "text": "/ping"} for token in tokens]
+        values = [
+            {"event_id": token, "sender": ["u1", "bench", ""], "kind": "text", "text": "/ping"} for token in tokens
+        ]
         await store.execute(
             "INSERT INTO vtoc_engine.buttons (token, value, expires_at)"
             " SELECT t, v, now() FROM unnest($1::text[], $2::jsonb[]) AS n(t, v)",
@@ -109,7 +112,9 @@ async def _runs(store: Store, folder: Any) -> tuple[float, float]:
     library = Library({playbook.id: playbook}, actions)
     approvals, board = Approvals(store, Access(), clock), ProgressBoard(store, clock)
     services: Any = None
-    runner = Runner(RunRows(store, 15), library, approvals, board, services, people, clock, metrics, 15)
+    runner = Runner(
+        RunRows(store, 15), library, approvals, board, services, people, clock, metrics, Observers((), metrics), 15
+    )
     await store.execute(
         "WITH made AS (INSERT INTO vtoc_engine.runs (id, key, playbook, title, station, source, digest, inputs,"
         " correlation_id) SELECT gen_random_uuid(), gen_random_uuid()::text, $1, 'Three', $2, $3, $4, '{}',"

@@ -11,8 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vtoc_bots import Caps, Card, Context, ConversationId, Inbox, Message, Outbound, Receipt, Sender, TransportSpec
-from vtoc_bots import action, command, hookimpl
+from vtoc_bots import (
+    Caps,
+    Card,
+    Context,
+    ConversationId,
+    Inbox,
+    Message,
+    Outbound,
+    Receipt,
+    Sender,
+    TransportSpec,
+    action,
+    command,
+    hookimpl,
+)
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings

@@ -30,6 +30,7 @@ from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
 from vtoc_bots.core.messages import Outbound
 from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
 from vtoc_bots.core.outbox import Deliverer
 from vtoc_bots.core.people import People
@@ -147,6 +148,7 @@ class Runtime:
         self.library = Library(playbooks, actions)
         rules = load_policies(settings.config_dir / "policies.yml", clock.now)
         self.access = Access(rules, loaded.policies)
+        self.observers = Observers(loaded.observers, self.metrics)
         self.leases = LeaseRows(store)
         self.blobs = BlobRows(store)
         self.http = await self._http(stack)
@@ -208,7 +210,16 @@ class Runtime:
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease)
         self.runner = Runner(
-            rows, self.library, self.approvals, self.board, self.services, self.people, clock, self.metrics, lease
+            rows,
+            self.library,
+            self.approvals,
+            self.board,
+            self.services,
+            self.people,
+            clock,
+            self.metrics,
+            self.observers,
+            lease,
         )
         self.sweeper = Sweeper(
             Sweeps(store),
@@ -234,6 +245,8 @@ class Runtime:
             self.address = await server.start()
             stack.push_async_callback(server.close)
         self.desk.about = self._about()
+        if self.loaded.observers:
+            self._forever("observers", self.observers.run)
         specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
         await self._open_transports(specs)
         if self.duties.worker:
@@ -259,7 +272,9 @@ class Runtime:
         self._forever("deliver_keeper", self.deliver_keeper.run)
         self._queue(Lane("deliver", work, DELIVERIES))
         for spec in specs:
-            inbox = TransportInbox(self.inbox_rows, spec.queue or spec.name, self.router.offer, self.metrics)
+            inbox = TransportInbox(
+                self.inbox_rows, spec.queue or spec.name, self.router.offer, self.metrics, self.observers
+            )
             transport = self._transports[spec.name]
             if spec.name == "terminal":
                 self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]
@@ -390,7 +405,8 @@ class Runtime:
         return facts
 
     async def _sent(self, outbound: Outbound) -> None:
-        logger.debug("reply_sent", key=outbound.key, correlation_id=str(outbound.correlation_id))
+        conversation, correlation_id = str(outbound.conversation), outbound.correlation_id
+        self.observers.tell("reply_sent", key=outbound.key, conversation=conversation, correlation_id=correlation_id)
 
 
 def packaged_playbooks() -> tuple[Path, ...]:

@@ -23,7 +23,7 @@ from vtoc_bots.core.store.pool import Connection, Store
 from vtoc_bots.core.store.runs import ClaimedRun
 
 Vote = Literal["approve", "deny"]
-Ended = Literal["approved", "denied", "expired", "held"]
+Ended = Literal["approved", "denied", "expired", "held", "void"]
 BUTTON_SECONDS: Final = 30 * 24 * 3600.0
 
 _WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
@@ -88,6 +88,17 @@ class Approvals:
                 locked = await self.rows.lock(connection, record.id)
                 if locked is not None and locked.state == "open":
                     await self._close(connection, locked, steps[record.step], [], "time ran out")
+
+    async def void(self, run_id: UUID) -> None:
+        """Close what a run that has ended still asked for."""
+        for record in await self.rows.of_run(run_id):
+            if record.state not in ("open", "held"):
+                continue
+            async with self._store.transaction() as connection:
+                locked = await self.rows.lock(connection, record.id)
+                if locked is not None and locked.state in ("open", "held"):
+                    votes = await self.rows.votes_in(connection, record.id)
+                    await self._close(connection, locked, "void", votes, "The run has ended.")
 
     async def find(self, station: str, short: str) -> ApprovalRecord:
         """The open approval with that short id at the station. Raises NotFound saying where to look."""

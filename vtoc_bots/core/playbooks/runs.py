@@ -20,6 +20,7 @@ from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import Grip, LeaseKeeper
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.people import People
@@ -32,6 +33,7 @@ from vtoc_bots.core.playbooks.decisions import (
     Changes,
     Fail,
     Finish,
+    Parked,
     RunSteps,
     RunView,
     StepCall,
@@ -96,8 +98,10 @@ class Runner:
         people: People,
         clock: Clock,
         metrics: Metrics,
+        observers: Observers,
         lease_seconds: float,
     ) -> None:
+        self._observers = observers
         self._rows, self._library, self._approvals, self._board = rows, library, approvals, board
         self._services, self._people, self._clock, self._metrics = services, people, clock, metrics
         self.keeper: LeaseKeeper[tuple[UUID, int]] = LeaseKeeper(_run_of, self._renew, clock, lease_seconds)
@@ -215,10 +219,29 @@ class _Advance:
             await self._store(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
         for parked in changes.parked:
             await self._store(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
-        if changes.asks or changes.lapsed:
+        prompts = [parked for parked in changes.parked if parked.prompt]
+        if changes.asks or changes.lapsed or prompts:
             effects = self._runner._approvals.effects(self._run, changes)
+            for parked in prompts:
+                self._ask(effects, parked)
             await self._move("ready", effects=effects)
             await self._runner._approvals.lapse(self._run.id, changes.lapsed)
+
+    def _ask(self, effects: Effects, parked: Parked) -> None:
+        """Put a waiting step's question to the conversation; the next plain message there answers it."""
+        run = self._run
+        if run.conversation is not None:
+            add_outbound(
+                effects,
+                key=f"run:{run.id}:prompt:{parked.step}",
+                kind=OutboundKind.APPROVAL,
+                conversation=run.conversation,
+                card=Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private),
+                correlation_id=run.correlation_id,
+                trace=run.trace,
+                message_id=run.message_id,
+                run_id=run.id,
+            )
 
     async def _store(self, row: StepRow) -> None:
         stored = await self._rows.checkpoint(Checkpoint(self._run.id, self._run.attempt, row))
@@ -314,7 +337,7 @@ class _Advance:
         """Park the run; False when it was woken meanwhile and is to be looked at again."""
         await self._apply(decision.changes)
         if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until):
-            self._runner._metrics.run_moved("waiting")
+            self._moved("waiting")
             return True
         self._grip.check()
         self._wake_seq, self._cancel_by = await self._rows.wake_seq(self._run.id)
@@ -356,8 +379,15 @@ class _Advance:
         self._runner._board.drop(run.id)
         if not await self._try_move(state, result=card, error=error, effects=effects):
             raise LostLease(f"run {short_id(run.id)} was taken over before it ended")
-        self._runner._metrics.run_moved(state)
+        if playbook is None or playbook.has_approvals or run.must_approve:
+            await self._runner._approvals.void(run.id)
+        self._moved(state)
         logger.info("run_ended", run=short_id(run.id), playbook=run.playbook, state=state, error=error)
+
+    def _moved(self, state: str) -> None:
+        run = self._run
+        self._runner._metrics.run_moved(state)
+        self._runner._observers.tell("run_changed", id=run.id, playbook=run.playbook, station=run.station, state=state)
 
     async def _move(self, state: str, **change: Any) -> None:
         if not await self._try_move(state, **change):

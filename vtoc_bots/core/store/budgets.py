@@ -8,7 +8,7 @@ from vtoc_bots.core.budgets import Budget, Taken, take
 from vtoc_bots.core.store.conversations import UNHURRIED
 from vtoc_bots.core.store.pool import Store
 
-_READ: Final = "SELECT tokens, updated_at, now() FROM vtoc_engine.budgets WHERE name = $1"
+_READ: Final = "SELECT tokens, updated_at, now() AS now FROM vtoc_engine.budgets WHERE name = $1"
 # Only if nobody took from it meanwhile: what was read is what is changed.
 _SET: Final = f"""
 INSERT INTO vtoc_engine.budgets AS b (name, tokens, updated_at)
@@ -29,7 +29,8 @@ class BudgetRows:
         """Take one of the tokens that come each minute, or learn how long to wait."""
         while True:
             row = await self._store.fetchrow(_READ, name)
-            budget, now = (Budget(row[0], row[1]), row[2]) if row else (None, await self._store.fetchval("SELECT now()"))
+            budget = Budget(row["tokens"], row["updated_at"]) if row else None
+            now = row["now"] if row else await self._store.fetchval("SELECT now()")
             taken = take(budget, now, per_minute)
             known = budget or Budget(0.0, now)
             left = taken.budget

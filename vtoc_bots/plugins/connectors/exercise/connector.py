@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -12,12 +13,15 @@ from vtoc_bots.plugins.connectors.exercise.receivers import FORMATS, TRANSMISSIO
 from vtoc_bots.plugins.connectors.exercise.scenario import DEFAULT_SCENARIO, Player, load_scenario, players_of
 from vtoc_bots.plugins.connectors.exercise.settings import ExerciseSettings
 
+_GROUP = 100
+
 
 class _Station(NamedTuple):
     """One simulated receiver: a source of its own."""
 
     source: str
-    players: list[Player]
+    groups: list[list[Player]]
+    """Who it sees, in groups that are encoded and decoded in one go."""
     transmit: Transmission
     decoder: Decoder
     counts: DecodeCounts
@@ -40,7 +44,8 @@ class ExerciseConnector:
             source = f"{context.slug}-{receiver}"
             decoder = context.decoder(type="adsb", format=FORMATS[receiver], source=source, position=centre)
             seen = [player for player in players if receiver in player.seen_by]
-            self._stations.append(_Station(source, seen, TRANSMISSIONS[receiver], decoder, DecodeCounts()))
+            groups = [seen[start : start + _GROUP] for start in range(0, len(seen), _GROUP)]
+            self._stations.append(_Station(source, groups, TRANSMISSIONS[receiver], decoder, DecodeCounts()))
 
     async def events(self) -> AsyncIterator[TelemetryEvent]:
         """Events of every tick until cancelled. After a pause it goes on with the present tick."""
@@ -50,8 +55,14 @@ class ExerciseConnector:
             wait = number * self._interval - self._clock.now().timestamp()
             if wait > 0:
                 await self._clock.sleep(wait)
-            for event in self._play(number, number - first):
-                yield event
+            at = datetime.fromtimestamp(number * self._interval, UTC)
+            self._last_event_at = at
+            for station in self._stations:
+                for some in station.groups:
+                    for event in _played(station, some, at, number - first):
+                        yield event
+                    # A large exercise must not hold up the rest of the process.
+                    await asyncio.sleep(0)
             number = max(number + 1, math.floor(self._clock.now().timestamp() / self._interval))
 
     def stats(self) -> Mapping[str, Any]:
@@ -71,11 +82,8 @@ class ExerciseConnector:
         """waiting, fresh, late or silent."""
         return staleness(self._last_event_at, self._clock.now(), Thresholds())
 
-    def _play(self, number: int, tick: int) -> list[TelemetryEvent]:
-        at = datetime.fromtimestamp(number * self._interval, UTC)
-        self._last_event_at = at
-        events: list[TelemetryEvent] = []
-        for station in self._stations:
-            results = station.decoder.feed(station.transmit(station.players, at, tick), at)
-            events += (event._replace(exercise=True) for event in station.counts.take(results))
-        return events
+
+def _played(station: _Station, players: list[Player], at: datetime, tick: int) -> list[TelemetryEvent]:
+    """What the station's decoder makes of what these players send in one tick."""
+    results = station.decoder.feed(station.transmit(players, at, tick), at)
+    return [event._replace(exercise=True) for event in station.counts.take(results)]

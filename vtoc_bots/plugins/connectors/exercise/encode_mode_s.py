@@ -84,12 +84,10 @@ def identity_reply(state: State) -> bytes:
 
 def parity(data: bytes) -> int:
     """24-bit parity of Mode S (ICAO Annex 10, volume IV, 3.1.2.3.3), by long division."""
-    bits = len(data) * 8
-    value = int.from_bytes(data, "big") << 24
-    for bit in range(bits - 1, -1, -1):
-        if value >> (bit + 24) & 1:
-            value ^= _GENERATOR << bit
-    return value
+    remainder = int.from_bytes(data, "big") << 24
+    while (excess := remainder.bit_length() - 25) >= 0:
+        remainder ^= _GENERATOR << excess
+    return remainder
 
 
 def compact_position(latitude: float, longitude: float, odd: bool, surface: bool) -> tuple[int, int]:

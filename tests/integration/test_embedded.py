@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,3 +205,25 @@ def test_the_supervisor_needs_no_installed_package() -> None:
         [sys.executable, "-I", "-S", "-c", program, root], capture_output=True, text=True, check=True
     )
     assert "asyncpg" not in answer.stdout.split()
+
+
+async def test_a_signal_to_every_process_stops_the_server_last(data: Path) -> None:
+    """As a service manager does: the program still has something to write."""
+    async with user(data) as first:
+        os.kill(supervisor(data), signal.SIGTERM)
+        assert (await first.ask("started"))["started"] == first.started
+        await first.close()
+        assert not is_running(data)
+
+
+async def test_a_data_folder_removed_and_made_anew_is_another(data: Path) -> None:
+    async with user(data) as first:
+        old = supervisor(data)
+        shutil.move(data, data.parent / "removed")
+        async with user(data) as second:
+            await second.ask("CREATE TABLE kept AS SELECT 42 AS value")
+            assert second.started != first.started
+            first.process.kill()
+            await eventually(lambda: has_ended(old))
+            assert await second.ask("SELECT value FROM kept") == {"rows": [[42]]}
+            await second.close()

@@ -68,6 +68,9 @@ class Embedded:
         try:
             await embedded._enlist()
             await embedded._start_or_join()
+        except OSError as error:
+            embedded._leave()
+            raise StartupError(f"postgres: the data folder {data} can't be used: {error}") from error
         except BaseException:
             embedded._leave()
             raise
@@ -154,6 +157,8 @@ class Embedded:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             try:
+                if not os.path.samestat(os.fstat(self._users), os.stat(self._data / USERS_LOCK)):
+                    raise StartupError(f"postgres: {self._data} was replaced while it was used. Start again")
                 if is_unsupervised(self._data):
                     logger.warning("postgres_taken_over", data=str(self._data))
                     await self._start_or_join()

@@ -44,7 +44,7 @@ _HAS_PROC: Final = os.path.exists("/proc/self/cwd")
 
 SETTINGS: Final = {
     "cluster_name": "vtoc-bots",
-    "max_connections": "60",
+    "max_connections": "100",
     "shared_buffers": "64MB",
     "work_mem": "8MB",
     "effective_cache_size": "512MB",
@@ -104,7 +104,7 @@ def _report(report: dict[str, Any]) -> None:
 
 
 class Supervisor:
-    """Holds the lock, starts the server, restarts it when it falls, stops it when the last user is gone."""
+    """Holds the lock, starts the server, restarts it when it falls, stops it when nobody uses it and not before."""
 
     def __init__(self, data: Path, wheel: Path | None, *, durable: bool) -> None:
         self._data = data
@@ -118,10 +118,9 @@ class Supervisor:
         for end in self._wake:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._asked_to_stop)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, _noted)
+        # A service manager signals every process at once; the server must outlast what its users still have to write.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, _noted)
 
     def begin(self) -> bool:
         """Make the cluster if need be and start the server; False where another supervisor has it, or nobody wants it.
@@ -140,13 +139,13 @@ class Supervisor:
         return True
 
     def watch(self) -> None:
-        """Until the last user is gone or we are told to stop: restart the server when it falls."""
+        """Until the last user is gone, restart the server when it falls."""
         pause, since = 0.1, time.monotonic()
         while not self._wants_stop():
             if self._server is not None and self._server.poll() is None:
                 self._wait(_POLL_SECONDS)
                 continue
-            if not self._data.is_dir():
+            if not self._is_ours():
                 return
             _log(f"the server ended ({self._server and self._server.returncode}); starting it again in {pause:.1f} s")
             self._wait(pause)
@@ -210,8 +209,12 @@ class Supervisor:
         self._stopping = self._stopping or locked(self._users)
         return self._stopping
 
-    def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping = True
+    def _is_ours(self) -> bool:
+        """Whether the data folder is still the one whose lock we hold: it may have been removed, and made anew."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self._data / SERVER_LOCK))
+        except FileNotFoundError:
+            return False
 
     def _wait(self, seconds: float) -> None:
         """Until a signal comes, at most so long."""
@@ -367,4 +370,4 @@ def _log(text: str) -> None:
 
 
 def _noted(number: int, frame: FrameType | None) -> None:
-    """A child ended; the wake-up descriptor has said so."""
+    """The wake-up descriptor has said so; the loop looks what it was."""

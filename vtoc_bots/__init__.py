@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.feeds.timing import TimeCheck, check_times
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.ids import new_id, parse_short_id, short_id
+    from vtoc_bots.core.loader import PluginManifest
     from vtoc_bots.core.messages import (
         Attachment,
         ConversationId,
@@ -158,6 +159,7 @@ _HOMES = {
     "context": "Context",
     "hookspecs": "hookimpl",
     "ids": "new_id parse_short_id short_id",
+    "loader": "PluginManifest",
     "playbooks.actions": "action",
     "playbooks.results": (
         "BlobRef EventSet Picture TrackSet read_events read_tracks store_blob store_events store_tracks"

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from vtoc_bots import __version__
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, load_settings
+from vtoc_bots.plugin_groups import PluginGroups
 
 app = typer.Typer(
     name="vtoc-bots",
-    help="Durable, authorised chat operations for operations centres.",
+    cls=PluginGroups,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +39,21 @@ Config = Annotated[
 ]
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Data folder: database, logs, pictures.")]
 CONFIG, DATA = Path("config"), Path(".vtoc")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vtoc-bots {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Durable, authorised chat operations for operations centres."""
 
 
 @app.command()
@@ -90,7 +108,9 @@ def replay(
     from vtoc_bots.core.values import POSITION
 
     def done() -> None:
-        specs = {spec.type: spec for spec in load(load_settings(CONFIG, DATA, environ={})).connectors}
+        settings = load_settings(CONFIG, DATA, environ={})
+        with _logs_on_stderr(settings):
+            specs = {spec.type: spec for spec in load(settings).connectors}
         if type not in specs:
             raise VtocError(f"replay: no plugin has the type {type}; there are {', '.join(sorted(specs))}")
         where = None if position is None else POSITION.parse(position)
@@ -168,7 +188,8 @@ def plugin_list(config: Config = CONFIG, data: Data = DATA) -> None:
 
     def listed() -> None:
         settings = load_settings(config, data)
-        reports = load(settings, settings.plugins_disabled).reports
+        with _logs_on_stderr(settings):
+            reports = load(settings, settings.plugins_disabled).reports
         rows = [("plugin", "state", "version", "registers"), *report_rows(reports)]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for row in rows:
@@ -226,7 +247,12 @@ def db_upgrade(config: Config = CONFIG, data: Data = DATA) -> None:
                 pass
         typer.echo("The database is up to date.")
 
-    _told(lambda: asyncio.run(work(load_settings(config, data))))
+    def upgraded() -> None:
+        settings = load_settings(config, data)
+        with _logs_on_stderr(settings):
+            asyncio.run(work(settings))
+
+    _told(upgraded)
 
 
 @playbook_files.command("schema")
@@ -247,7 +273,8 @@ def playbook_check(files: list[Path], config: Config = CONFIG, data: Data = DATA
 
     def checked() -> None:
         settings = load_settings(config, data)
-        loaded = load(settings, settings.plugins_disabled)
+        with _logs_on_stderr(settings):
+            loaded = load(settings, settings.plugins_disabled)
         found, errors = load_playbooks(files, {spec.name: spec for spec in loaded.actions})
         for error in errors:
             typer.echo(str(error), err=True)
@@ -290,14 +317,31 @@ async def _run(
 def _with_store(config: Path, data: Path, work: Callable[[Any, Settings], Awaitable[None]]) -> None:
     """Do `work` with the open store; what goes wrong is one line and exit code 2."""
 
-    async def opened() -> None:
+    async def opened(settings: Settings) -> None:
         from vtoc_bots.core.database import opened_store
 
-        settings = load_settings(config, data)
         async with opened_store(settings) as store:
             await work(store, settings)
 
-    _told(lambda: asyncio.run(opened()))
+    def done() -> None:
+        settings = load_settings(config, data)
+        with _logs_on_stderr(settings):
+            asyncio.run(opened(settings))
+
+    _told(done)
+
+
+@contextmanager
+def _logs_on_stderr(settings: Settings) -> Iterator[None]:
+    """Of a command that prints data: logs never mix into it, and what is no warning is not worth a line."""
+    from vtoc_bots.core.observe.logging import configure_logging
+
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    logs = configure_logging(level=level, secrets=settings.secrets())
+    try:
+        yield
+    finally:
+        logs.close()
 
 
 def _exit_with(work: Callable[[], Coroutine[Any, Any, int]]) -> None:

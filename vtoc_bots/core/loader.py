@@ -235,6 +235,14 @@ def report_rows(reports: Iterable[PluginReport]) -> list[tuple[str, str, str, st
     ]
 
 
+def manifest_of(plugin: Any) -> PluginManifest | None:
+    """What a plugin says of itself, if it does. Raises PluginError where its `manifest` is something else."""
+    manifest = getattr(plugin, "manifest", None)
+    if manifest is not None and not isinstance(manifest, PluginManifest):
+        raise PluginError(f"its manifest is a {type(manifest).__name__}; it must be a PluginManifest")
+    return manifest
+
+
 def _load_one(loaded: Loaded, report: PluginReport, settings: ReadsSettings, get: Callable[[], Any]) -> None:
     """Import and register one plugin with all that it declares or, if anything is wrong, with nothing."""
     forget = partial(_forget, loaded.manager, report.name)
@@ -244,7 +252,7 @@ def _load_one(loaded: Loaded, report: PluginReport, settings: ReadsSettings, get
         return
     try:
         plugin = get()
-        report.manifest = _manifest_of(plugin)
+        report.manifest = manifest_of(plugin)
         missing = settings.missing(*report.manifest.required_settings) if report.manifest else ()
         if missing:
             report.end(PluginState.LACKS_SETTINGS, f"not set: {', '.join(missing)}")
@@ -289,13 +297,6 @@ def _check_names(loaded: Loaded, declared: Declared) -> None:
                 if name in taken:
                     raise PluginError(f"{KINDS[kind].hook}: {name} is registered by {taken[name]} already; rename one")
                 taken[name] = "this plugin"
-
-
-def _manifest_of(plugin: Any) -> PluginManifest | None:
-    manifest = getattr(plugin, "manifest", None)
-    if manifest is not None and not isinstance(manifest, PluginManifest):
-        raise PluginError(f"its manifest is a {type(manifest).__name__}; it must be a PluginManifest")
-    return manifest
 
 
 def _place_of(error: BaseException) -> str:

@@ -19,6 +19,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import Channel
 
+from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.ports import Clock
 
 logger = structlog.get_logger(__name__)
@@ -113,8 +114,10 @@ class Worker:
         connect: Callable[[], Awaitable[asyncpg.Connection]],
         lanes: list[Lane],
         clock: Clock,
+        metrics: Metrics | None = None,
         heartbeat_seconds: float = 30.0,
     ) -> None:
+        self._metrics = metrics
         self._connect = connect
         self._lanes = lanes
         self._clock = clock
@@ -169,7 +172,7 @@ class Worker:
             manager = QueueManager(queries, channel=settings.channel)
             manager.min_dequeue_poll_interval = timedelta(milliseconds=10)
             for entrypoint, work in lane.work.items():
-                manager.entrypoint(entrypoint)(_job_of(work))
+                manager.entrypoint(entrypoint)(_job_of(work, self._metrics))
             self._managers[lane.name] = manager
             if self._stopping:
                 return
@@ -219,14 +222,18 @@ async def _until_either(task: asyncio.Future[None], ended: asyncio.Event) -> Non
         watch.cancel()
 
 
-def _job_of(work: Work) -> Callable[[Job], Awaitable[None]]:
+def _job_of(work: Work, metrics: Metrics | None) -> Callable[[Job], Awaitable[None]]:
     async def run(job: Job) -> None:
         payload = (job.payload or b"").decode()
+        outcome = "done"
         try:
             await work(payload)
         except Exception:
+            outcome = "failed"
             # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.
             logger.exception("job_failed", entrypoint=job.entrypoint, payload=payload)
+        if metrics is not None:
+            metrics.job_ended(job.entrypoint.partition(".")[0], outcome)
 
     return run
 

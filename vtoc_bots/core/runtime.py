@@ -55,6 +55,7 @@ from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.leases import LeaseRows
 from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.outbox import OutboxRows
+from vtoc_bots.core.store.partitions import keep_partitions
 from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
@@ -221,6 +222,11 @@ class Runtime:
             self.observers,
             lease,
         )
+        for group in (
+            *(*self.inbox_rows.groups, *self.outbox_rows.groups, *rows.groups),
+            *(*handling.groups, *self.delivering.groups),
+        ):
+            self.metrics.watch_group(group.name, group.stats)
         self.sweeper = Sweeper(
             Sweeps(store),
             self.library,
@@ -228,6 +234,7 @@ class Runtime:
             clock,
             sweep_seconds=settings.sweep_seconds,
             retention_days=int(settings.retention_days),
+            also=lambda: keep_partitions(store, clock.now(), settings.telemetry_retention_days),
         )
 
     async def _begin(self, stack: AsyncExitStack) -> None:
@@ -316,7 +323,7 @@ class Runtime:
         await asyncio.Event().wait()
 
     def _queue(self, lane: Lane) -> None:
-        worker = Worker(self.store.direct_connection, [lane], self.clock)
+        worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics)
         self._workers.append(worker)
         self._forever(f"queue.{lane.name}", worker.run)
 

@@ -165,9 +165,6 @@ class Variables(BaseModel):
     lease_seconds: float = _seconds("VTOC_LEASE_SECONDS", 15, "How long a claimed row is left to a silent worker")
     sweep_seconds: float = _seconds("VTOC_SWEEP_SECONDS", 1, "How often due rows are looked for")
     handler_timeout_seconds: float = _seconds("VTOC_HANDLER_TIMEOUT_SECONDS", 10, "How long a command may take")
-    step_timeout_seconds: float = _seconds(
-        "VTOC_STEP_TIMEOUT_SECONDS", 60, "How long a step may take that has no timeout of its own"
-    )
     commands_per_minute: int = _set(
         "VTOC_COMMANDS_PER_MINUTE", 10, "a number, 1 or more", "Commands one operator may give a minute", ge=1
     )
@@ -184,7 +181,6 @@ class Variables(BaseModel):
     thin_seconds: float = _seconds(
         "VTOC_THIN_SECONDS", 5, "One position an entity is stored in this time; 0 stores all", lowest=0
     )
-    track_seconds: float = _seconds("VTOC_TRACK_SECONDS", 60, "How long a track shows after its last position")
     blocked_seconds: float = _seconds(
         "VTOC_BLOCKED_SECONDS", 0.25, "A loop blocked for longer is logged with the plugin that blocks it", lowest=0.01
     )

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 import aiohttp
@@ -313,10 +314,11 @@ def decoder_maker(specs: Mapping[str, ConnectorSpec]) -> Any:
 def _digest(entry: SourceEntry) -> str:
     """SHA-256 of the capture and of how it is to be read."""
     options = dict(entry.options)
-    url = next((str(value) for value in options.values() if str(value).startswith("file:")), None)
-    path = (
-        url.removeprefix("file://") if url else next((str(v) for v in options.values() if Path(str(v)).is_file()), "")
-    )
+    values = [str(value) for value in options.values()]
+    url = next((value for value in values if value.startswith("file:")), None)
+    path = next((value for value in values if Path(value).is_file()), "")
+    if url is not None:
+        path = unquote(url.removeprefix("file://localhost").removeprefix("file://"))
     digest = hashlib.sha256(repr(sorted((k, str(v)) for k, v in options.items())).encode())
     try:
         with Path(path).open("rb") as file:

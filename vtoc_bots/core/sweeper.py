@@ -36,7 +36,7 @@ class Sweeper:
         *,
         sweep_seconds: float,
         retention_days: int,
-        also: Callable[[], Awaitable[None]] | None = None,
+        also: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._sweeps, self._library, self._seal, self._clock = sweeps, library, seal, clock
         self._sweep_seconds, self._retention_days, self._also = sweep_seconds, retention_days, also

@@ -64,7 +64,6 @@ class Metrics:
             Histogram, "message_seconds", "From accepting a message to its being handled", buckets=_SLOW
         )
         self.jobs = self._new(Counter, "jobs", "Jobs taken, by kind and outcome: done, failed", "kind", "outcome")
-        self.jobs_running = self._new(Gauge, "jobs_running", "Jobs being worked on here", "kind")
         self.runs = self._new(
             Counter, "runs", "Runs that came to a state: ready, waiting, succeeded, failed, cancelled", "state"
         )
@@ -82,15 +81,9 @@ class Metrics:
         self.reply_seconds = self._new(
             Histogram, "reply_seconds", "From accepting a message to its reply being sent", "queue", buckets=_SLOW
         )
-        self.leases_lost = self._new(Counter, "leases_lost", "Leases another holder took over", "lease")
 
     def _make_edges(self) -> None:
         self.queue_drops = self._new(Counter, "queue_drops", "What a full bounded queue dropped", "queue")
-        self.queue_length = self._new(Gauge, "queue_length", "What waits in a bounded queue", "queue")
-        self.db_seconds = self._new(
-            Histogram, "db_seconds", "How long statements took, by the noun they are about", "noun", buckets=_FAST
-        )
-        self.db_retries = self._new(Counter, "db_retries", "Statements tried again after a lost connection")
         self.loop_lag_seconds = self._new(
             Histogram, "loop_lag_seconds", "How late the event loop was for its heartbeat", buckets=_FAST
         )

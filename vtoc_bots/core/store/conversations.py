@@ -87,6 +87,7 @@ class ConversationLeases:
         self._renew_sql = _RENEW.format(duty=duty)
         self._claims = GroupCommit(store, self._flush_claims, name=f"{duty}_claim")
         self._let_gos = GroupCommit(store, self._flush_let_gos, name=f"{duty}_release")
+        self.groups = (self._claims, self._let_gos)
 
     async def claim(self, conversation: str) -> Held | None:
         """Hold the conversation, or None when another holds it (who is then told to look again)."""

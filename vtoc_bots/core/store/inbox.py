@@ -113,6 +113,7 @@ class InboxRows:
         self._accepts = GroupCommit(store, self._flush_accepts, name="accept", idempotent=True)
         self._nexts = GroupCommit(store, self._flush_nexts, name="next_message")
         self._finishes = GroupCommit(store, self._flush_finishes, name="finish_message")
+        self.groups = (self._accepts, self._nexts, self._finishes)
 
     async def accept(self, message: NewMessage) -> bool:
         """Store it and hint at it; False when its event was stored before."""

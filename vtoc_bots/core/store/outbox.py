@@ -107,6 +107,7 @@ class OutboxRows:
         self._store = store
         self._nexts = GroupCommit(store, self._flush_nexts, name="next_outbound")
         self._ends = GroupCommit(store, self._flush_ends, name="end_sending", idempotent=True)
+        self.groups = (self._nexts, self._ends)
 
     async def next(self, conversation: str, attempt: int) -> StoredOutbound | None:
         """The held conversation's first unsent outbound if it is due, marked as being sent."""

@@ -193,6 +193,7 @@ class RunRows:
         self._loads = GroupCommit(store, self._flush_loads, name="load_steps", idempotent=True)
         self._checkpoints = GroupCommit(store, self._flush_checkpoints, name="checkpoint")
         self._moves = GroupCommit(store, self._flush_moves, name="move_run")
+        self.groups = (self._claims, self._loads, self._checkpoints, self._moves)
 
     async def claim(self, run_id: UUID) -> ClaimedRun | None:
         """Hold the run; None when it is held, ended or not due."""

@@ -17,13 +17,13 @@ RUN useradd --uid 10001 --create-home --home-dir /data vtoc
 COPY --from=build /opt/vtoc /opt/vtoc
 WORKDIR /app
 COPY config config
+COPY deploy/entrypoint /usr/local/bin/vtoc-entrypoint
 # In a container loopback is nobody's: publish the port as you mean it.
-ENV PATH=/opt/vtoc/bin:$PATH PYTHONUNBUFFERED=1 VTOC_API_HOST=0.0.0.0 API_PORT=8080
-USER vtoc
+ENV PATH=/opt/vtoc/bin:$PATH HOME=/data PYTHONUNBUFFERED=1 VTOC_API_HOST=0.0.0.0 API_PORT=8080
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
-ENTRYPOINT ["vtoc-bots"]
+ENTRYPOINT ["vtoc-entrypoint"]
 CMD ["run", "--data", "/data"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -26,6 +26,8 @@ from vtoc_bots import (
     TransientError,
 )
 from vtoc_bots.plugins.terminal.exchange import LineState
+from vtoc_bots.plugins.terminal.journal import Journal, OpenLine
+from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.wire import REPEAT
 
 APPROVAL = Card.of(
@@ -118,7 +120,7 @@ async def test_a_run_that_asks_something_lets_the_next_line_answer(tmp_path: Pat
 async def test_an_unanswered_line_ends_with_its_reason_after_the_wait(tmp_path: Path) -> None:
     terminal = PipedTerminal(tmp_path, FakeCore(silence), Typed("/slow", "/next"), wait_seconds=30)
     running = asyncio.create_task(terminal.run())
-    await until(lambda: len(terminal.core.messages) == 1)
+    await until(lambda: terminal.states == [LineState.OPEN])
     terminal.clock.advance(29)
     await asyncio.sleep(0)
     assert not running.done()
@@ -349,11 +351,27 @@ async def test_an_answer_of_the_forerunner_that_never_comes_is_no_failure_of_thi
 
     second = PipedTerminal(tmp_path, FakeCore(echo), Typed("/help"))
     again = asyncio.create_task(second.run())
-    await until(lambda: "heard /help" in second.out.getvalue())
+    await until(lambda: "heard /help" in second.out.getvalue() and second.states == [LineState.OPEN])
     second.clock.advance(60)
     assert await again == 0
     assert "a line from before the restart, '/playbook x', is not answered" in second.err.getvalue()
     assert await PipedTerminal(tmp_path, FakeCore(echo), Typed("/help")).run() == 0
+
+
+async def test_an_answer_of_the_forerunner_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    """Not even where the script closes its pipe long after its last line."""
+    seat = TerminalSeat.take(tmp_path)
+    Journal(seat.journal).open_line(OpenLine(str(uuid4()), "/playbook x"))
+    seat.release()
+    typed = Typed("/help", end=False)
+    terminal = PipedTerminal(tmp_path, FakeCore(echo), typed)
+    running = asyncio.create_task(terminal.run())
+    await until(lambda: "heard /help" in terminal.out.getvalue() and terminal.states == [LineState.OPEN])
+    terminal.clock.advance(1000)
+    await asyncio.sleep(0)
+    assert not running.done()
+    typed.end()
+    assert await running == 0
 
 
 async def test_nothing_is_printed_after_the_end(tmp_path: Path) -> None:

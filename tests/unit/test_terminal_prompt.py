@@ -14,8 +14,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import DummyInput
 
+import vtoc_bots.plugins.terminal
 from tests.terminal_kit import is_safe, outbound
 from vtoc_bots import Card, Outbound, OutboundKind, Plan, PlanStep, Progress, TransientError
+from vtoc_bots.core.settings import documented_settings
 from vtoc_bots.plugins.terminal.completion import OfferCompleter, completion_of
 from vtoc_bots.plugins.terminal.history import open_history
 from vtoc_bots.plugins.terminal.live import LiveBoard
@@ -167,7 +169,7 @@ def test_the_banner_says_where_one_is_and_the_web_address_where_there_is_one() -
     assert len(Banner("TOC-S1", Path("/out")).lines("root", "2")) == 3
 
 
-def test_a_person_is_shown_progress_and_later_forms_of_a_card() -> None:
+def test_a_prompt_takes_edits_and_buttons() -> None:
     front_end = PromptFrontEnd(Banner("TOC-S1", Path("/out")), InMemoryHistory(), StringIO(), DummyInput())
     assert front_end.caps.edit
     assert front_end.caps.buttons
@@ -177,3 +179,10 @@ def test_settings_come_from_the_environments_names() -> None:
     settings = TerminalSettings.model_validate({"VTOC_TERMINAL_HISTORY": "0", "NO_COLOR": "1"})
     assert (settings.history_lines, bool(settings.no_color)) == (0, True)
     assert (TerminalSettings().history_lines, bool(TerminalSettings().no_color)) == (1000, False)
+
+
+def test_the_readme_documents_every_setting() -> None:
+    readme = Path(vtoc_bots.plugins.terminal.__file__).with_name("README.md").read_text()
+    for setting in documented_settings(TerminalSettings):
+        row = f"| `{setting.name}` | {setting.default} | {setting.accepts} | {setting.about} |"
+        assert row.replace("|  |", "| |") in readme

@@ -41,7 +41,7 @@ class PipedFrontEnd:
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(READ_AHEAD)
         self._read_at = clock.monotonic()
         self._was_read = asyncio.Event()
-        self._at_rest = False
+        self._at_end = False
         self._broken = asyncio.Event()
 
     async def run(self, exchange: Exchange) -> int:
@@ -90,14 +90,14 @@ class PipedFrontEnd:
                     await self._queue.put(line)
         except OSError as error:
             self._say(f"the input can't be read on: {error.strerror or error}")
+        self._at_end = True
+        self._was_read.set()
         await self._queue.put(None)
 
     async def _talk(self, exchange: Exchange) -> None:
         """Hand over line by line to the end of input, then wait for what is not answered yet."""
         while True:
-            self._at_rest = True
             line = await self._queue.get()
-            self._at_rest = False
             if line is None:
                 break
             handed = await exchange.hand_over(line)
@@ -113,8 +113,8 @@ class PipedFrontEnd:
             left = self._read_at + self._wait_seconds - self._clock.monotonic()
             if left > 0:
                 await self._clock.sleep(left)
-            elif self._at_rest and self._queue.empty() and not any(line.number for line in exchange.lines):
-                await self._was_read.wait()
+            elif not self._at_end and self._queue.empty() and not any(line.number for line in exchange.lines):
+                await self._was_read.wait()  # a script that thinks: nothing it gave is unanswered
             else:
                 return
 

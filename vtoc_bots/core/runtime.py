@@ -284,9 +284,9 @@ class Runtime:
             )
             transport = self._transports[spec.name]
             if spec.name == "terminal":
-                self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]
+                self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]  # defaults of a lambda have no type
             else:
-                self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]
+                self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]  # the same
 
     async def _own_terminal(self, account: str) -> None:
         """Who can read the data folder's password is admin in its terminal."""

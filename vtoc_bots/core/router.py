@@ -31,8 +31,9 @@ from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
 
 logger = structlog.get_logger(__name__)
 
-MAX_ATTEMPTS: Final = 5
-"""Beginnings of a message after which it is taken to kill its workers."""
+MAX_ATTEMPTS: Final = 12
+"""Beginnings of a message after which it is taken to kill its workers. Many, because a worker that dies of one message
+takes the beginnings of the sixty beside it along."""
 LONGEST_TEXT: Final = 16_000
 
 

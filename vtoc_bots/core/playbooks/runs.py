@@ -50,7 +50,7 @@ from vtoc_bots.core.store.runs import Checkpoint, ClaimedRun, Move, RunRows, Ste
 
 logger = structlog.get_logger(__name__)
 
-MAX_FAILURES: Final = 5
+MAX_FAILURES: Final = 12
 """Claims in a row without a checkpoint, after which a run is taken to kill its workers."""
 
 

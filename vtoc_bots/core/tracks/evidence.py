@@ -12,9 +12,12 @@ CHANCE_COST: Final = 15.0
 """What it costs to believe that an entity nobody else sees is by chance where another one is."""
 ALTITUDE_CHANCE_COST: Final = 8.0
 """The same of its altitude."""
-NEW_CANDIDATE_COST: Final = 10.0
+NEW_CANDIDATE_COST: Final = 15.0
 """What it costs to believe that the others began to see an entity so much later."""
-OUTSIDE_COST: Final = 30.0
+ABSENCE_COST: Final = 3.0
+"""Of each report made while a candidate that was seen before has not been: by most as much as `MOST_ABSENCES` of them."""
+MOST_ABSENCES: Final = 5
+OUTSIDE_COST: Final = 15.0
 """Of one report outside the gate."""
 MEMORY: Final = 30.0
 """No explanation falls further behind the best, so that each can come back when things change."""
@@ -38,11 +41,13 @@ class Comparison(NamedTuple):
 class Pair:
     """The evidence for one candidate."""
 
-    __slots__ = ("latest", "total")
+    __slots__ = ("absences", "latest", "total")
 
     def __init__(self, total: float, latest: Comparison) -> None:
         self.total = total
         self.latest = latest
+        self.absences = 0
+        """How many reports in a row it has not been there to be compared with."""
 
 
 class Evidence:
@@ -107,13 +112,16 @@ class Evidence:
         if pair is not None:
             pair.total += min(seen.cost, OUTSIDE_COST) if seen.inside else OUTSIDE_COST
             pair.latest = seen
+            pair.absences = 0
         elif seen.inside:
             self.pairs[candidate] = Pair(self._entry(candidate) + min(seen.cost, OUTSIDE_COST), seen)
             candidate.suitors[self._owner] = None
 
     def pass_over(self, candidate: Identity) -> None:
         """The newest report says nothing about a candidate, which has not reported of late."""
-        self.pairs[candidate].total += self.own_cost
+        pair = self.pairs[candidate]
+        pair.total += self.own_cost + (ABSENCE_COST if pair.absences < MOST_ABSENCES else 0.0)
+        pair.absences += 1
 
     def miss(self, candidate: Identity) -> None:
         """The newest report is nowhere near a candidate."""
@@ -156,6 +164,7 @@ class Evidence:
         """The sum a candidate begins with: what its absence until now says."""
         if self.reports == 1:
             return 0.0
+        before = self.alone - self.own_cost - self._prior
         if candidate.since < self.sequence:
-            return self._behind
-        return min(self._behind, self.alone - self.own_cost - self._prior + NEW_CANDIDATE_COST)
+            return min(self._behind, before + OUTSIDE_COST * (self.reports - 1))
+        return min(self._behind, before + NEW_CANDIDATE_COST)

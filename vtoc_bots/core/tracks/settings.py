@@ -46,7 +46,7 @@ class MergeSettings:
     altitude_gate_m: float = feet(900)
     accept_margin: float = 9.0
     """A pair ahead of every other explanation by more than this (in χ²) is merged at once."""
-    hit_margin: float = 3.0
+    hit_margin: float = 3.5
     """A win by less is no hit: of two aircraft parked side by side neither can be told."""
     accept_hits: int = 3
     keep_misses: int = 4

@@ -59,6 +59,12 @@ async def deny(ctx: Any, run: RunId, reason: str = "") -> Card:
     return Card.of("x")
 
 
+@command("note")
+async def note(ctx: Any, text: str, *, loud: bool = False) -> Card:
+    """Note."""
+    return Card.of("x")
+
+
 @command("map")
 async def map_(ctx: Any, area: Area = Area()) -> Card:  # noqa: B008  an Area is frozen
     """Map."""
@@ -155,6 +161,7 @@ def test_the_remaining_text_is_taken_as_it_stands() -> None:
         (watch, "A1 --raduis=9nm", "/watch has no --raduis; did you mean --radius?", "--raduis=9nm", "A1 --radius=9nm"),
         (watch, "A1 raduis=9nm", "/watch has no raduis; did you mean radius?", "raduis=9nm", "A1 radius=9nm"),
         (watch, "A1 --no-quite", "did you mean --no-quiet?", "--no-quite", "A1 --no-quiet"),
+        (watch, "A1 --no-quiet=yes", "--no-quiet takes no value", "--no-quiet=yes", "A1 --no-quiet"),
         (watch, "A1 --no-radius", "did you mean --radius?", "--no-radius", "A1 --radius 40nm"),
         (watch, "A1 --minutes 500", "minutes: “500” is not at most 240", "500", "A1 --minutes 240"),
         (watch, "A1 --minutes 0", "minutes: “0” is not at least 1", "0", "A1 --minutes 1"),
@@ -177,6 +184,9 @@ def test_the_remaining_text_is_taken_as_it_stands() -> None:
         (deny, "7K3M9 not now", "reason is one word, so “now” is one too many", "now", '7K3M9 "not now"'),
         (deny, '7K3M9 "not" now or never', "put a longer text in quotes", "now", '7K3M9 "not now or never"'),
         (deny, "7K3M9 cost=high", "If it is a value, put it in quotes", "cost=high", '7K3M9 "cost=high"'),
+        (note, "a b c --loud", "text is one word", "b", '"a b c" --loud'),
+        (note, 'a b "--c d" e', "text is one word", "b", '"a b --c d e"'),
+        (note, "a --loud  --loud  ", "loud is given twice", "--loud", "a --loud"),
         (map_, "1 2", "area: “1” is no area", "1", "40nm"),
         (playbook, "op_x a=1 a=2", "a is given twice", "a=2", "op_x a=1"),
         (playbook, "op-x! a=1", "playbook: “op-x!” is no playbook", "op-x!", "op_airtrack_merge a=1"),
@@ -231,7 +241,7 @@ def test_a_form_lists_what_may_be_chosen_and_the_default() -> None:
 
 def test_native_values_may_be_text_json_or_of_the_type_and_empty_ones_are_not_given() -> None:
     call = bind_values(
-        watch, {"target": "A1", "radius": 100, "minutes": "5", "quiet": True, "kind": "", "track-only": None}
+        watch, {"track-only": None, "kind": "", "target": "A1", "radius": 100, "minutes": "5", "quiet": True}
     )
     assert isinstance(call, Call)
     assert call.values == DEFAULTS | {"radius": 100.0, "minutes": 5, "quiet": True}

@@ -180,6 +180,8 @@ def test_only_what_the_caller_may_use_is_suggested() -> None:
     ("text", "corrected", "word"),
     [
         ("/track", "/track watch", "track"),
+        ("/Track wach A1", "/Track watch A1", "wach"),
+        ("/track lst", "/track list", "lst"),
         ("/track wach A1", "/track watch A1", "wach"),
         ("/track 5 A1", "/track watch A1", "5"),
     ],
@@ -283,7 +285,7 @@ class Source:
 
     async def choices(self, kind: str, prefix: str, limit: int) -> Sequence[tuple[str, str]]:
         self.asked.append(kind)
-        return [("op_frag", "Fragmentary order"), ("op_airtrack_merge", "Merge air tracks"), ("my_op", "two words")]
+        return [("OP_frag", "Fragmentary order"), ("op_airtrack_merge", "Merge air tracks"), ("my_op", "two words")]
 
 
 async def test_a_parameter_offers_its_choices_those_that_begin_so_first() -> None:
@@ -291,14 +293,14 @@ async def test_a_parameter_offers_its_choices_those_that_begin_so_first() -> Non
     assert await choices(watch, "target", "a", None) == ()
     assert await choices(watch, "nothing", "a") == ()
     source = Source()
-    assert [value for value, _ in await choices(playbook, "id", "OP_", source)] == ["op_frag", "op_airtrack_merge"]
+    assert [value for value, _ in await choices(playbook, "id", "OP_", source)] == ["OP_frag", "op_airtrack_merge"]
     assert [value for value, _ in await choices(playbook, "id", "op", source)] == [
-        "op_frag",
+        "OP_frag",
         "op_airtrack_merge",
         "my_op",
     ]
     assert [value for value, _ in await choices(playbook, "id", "merge", source)] == ["op_airtrack_merge"]
-    assert [value for value, _ in await choices(playbook, "id", "", source, limit=1)] == ["op_frag"]
+    assert [value for value, _ in await choices(playbook, "id", "", source, limit=1)] == ["OP_frag"]
     assert source.asked == ["playbook"] * 4
 
 
@@ -318,7 +320,10 @@ async def test_a_parameter_offers_its_choices_those_that_begin_so_first() -> Non
         ("/track watch A1 --kind=", ["/track watch A1 --kind=air", "/track watch A1 --kind=sea"]),
         ("/track watch A1 --kind sea --", ["/track watch A1 --kind sea --quiet"]),
         ("/track watch A1 --no-quiet --", ["/track watch A1 --no-quiet --kind"]),
-        ("/playbook ", ["/playbook op_frag", "/playbook op_airtrack_merge", "/playbook my_op", "/playbook --dry-run"]),
+        ("/track watch --quiet A1 --", ["/track watch --quiet A1 --kind"]),
+        ("/track watch --quiet A1 kind=sea ", []),
+        ("/track watch A1 xxkind ", ["/track watch A1 xxkind --kind", "/track watch A1 xxkind --quiet"]),
+        ("/playbook ", ["/playbook OP_frag", "/playbook op_airtrack_merge", "/playbook my_op", "/playbook --dry-run"]),
         ("/playbook op_a", ["/playbook op_airtrack_merge"]),
         ("/playbook op_x ", ["/playbook op_x --dry-run"]),
         ("/playbook op_x area=40nm ", ["/playbook op_x area=40nm --dry-run"]),
@@ -330,6 +335,13 @@ async def test_a_parameter_offers_its_choices_those_that_begin_so_first() -> Non
 async def test_a_text_is_completed(text: str, expected: list[str]) -> None:
     offered = await complete(COMMANDS, text, source=Source())
     assert [text[: each.start] + each.text for each in offered] == expected
+
+
+async def test_a_completion_says_what_it_means() -> None:
+    assert [each.label for each in await complete(COMMANDS, "/track w")] == ["Watch a track."]
+    labels = [each.label for each in await complete(COMMANDS, "/track watch A1 --")]
+    assert labels == ["what moves there", "yes or no"]
+    assert [each.label for each in await complete(COMMANDS, "/playbook op_f", source=Source())] == ["Fragmentary order"]
 
 
 async def test_only_what_the_caller_may_use_is_completed() -> None:

@@ -37,6 +37,8 @@ def no_such_option(spec: CommandSpec, text: str, word: Word, key: str) -> UsageE
     known = [param.label for param in spec.params if param.name in spec.by_name]
     shown = word.text.partition("=")[0]
     switches = [f"no-{param.label}" for param in spec.params if param.is_switch]
+    if bare.replace("_", "-") in switches:
+        return _mistake(f"--{bare} takes no value", text, word, f"--{bare}")
     near = get_close_matches(bare.replace("_", "-"), known + switches, n=1)
     if near:
         fixed = word.text.replace(bare, near[0], 1)

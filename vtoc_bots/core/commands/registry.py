@@ -146,23 +146,23 @@ class Commands:
 
     def _unfinished(self, text: str, node: _Node, head: re.Match[str], may: May) -> UnknownCommand:
         """The first word is right and what follows is not."""
-        following = _NEXT.match(text, head.end())
+        name, following = head[1].casefold(), _NEXT.match(text, head.end())
         known = [word for word, child in node.children.items() if any(may(spec) for spec in _all(child))]
         if not known:
-            return UnknownCommand(f"There is no command /{head[1]}; /help lists what you may use")
+            return UnknownCommand(f"There is no command /{name}; /help lists what you may use")
         shown = [*known[:MOST_LISTED], "…"] if known[MOST_LISTED:] else known
         listed = ", ".join(shown[:-1]) + (" or " if shown[1:] else "") + shown[-1]
-        near = nearest_names(following[1], known, lambda name: True) if following else []
+        near = nearest_names(following[1], known, lambda word: True) if following else []
         best = near[0].name if near else known[0]
         start, end = (following.start(1), following.end(1)) if following else (head.end(1), head.end(1))
         error = UnknownCommand(
-            f"/{head[1]} is followed by {listed}",
+            f"/{name} is followed by {listed}",
             word=following[1] if following else head[1],
             start=start if following else head.start(1),
             end=end,
             corrected=f"{text[:start]}{'' if following else ' '}{best}{text[end:]}".strip(),
         )
-        error.suggestions = tuple(f"{head[1]} {name}" for name in known[:MOST_LISTED])
+        error.suggestions = tuple(f"{name} {word}" for word in known[:MOST_LISTED])
         return error
 
     def _mentioned(self, text: str, me: Collection[str], start: int) -> Found | None:

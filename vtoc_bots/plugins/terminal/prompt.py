@@ -49,15 +49,17 @@ class Banner:
     out_dir: Path
     address: str | None = None
 
-    def lines(self, operator: str, seat: str) -> list[str]:
-        """Three or four lines."""
+    def facts(self) -> list[str]:
+        """Two or three lines: what runs here, and where its output goes."""
         web = [f"Web server: {self.address}"] if self.address else []
-        return [
-            f"vtoc-bots, station {self.station}. You are {operator} at terminal {seat}.",
-            *web,
-            f"Pictures and files are saved in {self.out_dir.absolute()}.",
-            "/help shows what you may do, Tab completes, Ctrl-C clears the line, Ctrl-D or /quit leaves.",
-        ]
+        pictures = f"Pictures and files are saved in {self.out_dir.absolute()}."
+        return [f"vtoc-bots, station {self.station}.", *web, pictures]
+
+    def lines(self, operator: str, seat: str) -> list[str]:
+        """The facts, who one is and what to type."""
+        first, *others = self.facts()
+        keys = "/help shows what you may do, Tab completes, Ctrl-C clears the line, Ctrl-D or /quit leaves."
+        return [f"{first} You are {operator} at terminal {seat}.", *others, keys]
 
 
 class RawInput(Vt100Input):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import Final
 
 from vtoc_bots import TerminalOptions, TransportContext
 from vtoc_bots.plugins.terminal.files import FileSaver
@@ -15,6 +16,8 @@ from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings
 from vtoc_bots.plugins.terminal.stdin import lines_of
 from vtoc_bots.plugins.terminal.transport import FrontEnd, TerminalTransport
+
+NOBODY_TO_ASK: Final = "This is no terminal: nothing is read from it, replies are printed as plain text."
 
 
 def terminal_transport(
@@ -32,13 +35,13 @@ def terminal_transport(
 def _front_end(
     context: TransportContext, seat: TerminalSeat, options: TerminalOptions, station: str, settings: TerminalSettings
 ) -> FrontEnd:
-    if options.mode == "prompt" and sys.stdin.isatty() and sys.stdout.isatty():
-        banner = Banner(station, options.out_dir, context.address)
-        history = open_history(seat.folder, settings.history_lines)
-        return PromptFrontEnd(banner, history, sys.stdout, RawInput(sys.stdin), colour=not settings.no_color)
+    lines = lines_of(sys.stdin.fileno()) if options.mode == "piped" else _nothing()
     if options.mode == "prompt":
-        print("vtoc-bots: this is no terminal, so nothing is read from it. Replies are printed here.", file=sys.stderr)
-    lines = _nothing() if options.mode == "prompt" else lines_of(sys.stdin.fileno())
+        banner = Banner(station, options.out_dir, context.address)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            history = open_history(seat.folder, settings.history_lines)
+            return PromptFrontEnd(banner, history, sys.stdout, RawInput(sys.stdin), colour=not settings.no_color)
+        print(*banner.facts(), NOBODY_TO_ASK, "", sep="\n", flush=True)
     return PipedFrontEnd(lines, sys.stdout, sys.stderr, wait_seconds=options.wait_seconds, clock=context.clock)
 
 

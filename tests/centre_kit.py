@@ -1,0 +1,243 @@
+"""A whole runtime in the test's process, with people who speak in rooms and a platform that records what they see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.platform_kit import until
+from vtoc_bots import (
+    ActionContext,
+    Buttons,
+    Caps,
+    Card,
+    Context,
+    ConversationId,
+    Inbox,
+    Message,
+    MessageKind,
+    Outbound,
+    Receipt,
+    Sender,
+    TransientError,
+    TransportSpec,
+    action,
+    command,
+    hookimpl,
+)
+from vtoc_bots.core.access import Level
+from vtoc_bots.core.runtime import Duties, Runtime
+from vtoc_bots.core.settings import load_settings
+from vtoc_bots.core.store.urls import DatabaseUrls
+
+
+class RoomTransport:
+    """Keeps the latest card under each key, and every send."""
+
+    caps = Caps(edit=True, buttons=True, looks_up_receipts=True)
+
+    def __init__(self) -> None:
+        self.inbox: Inbox | None = None
+        self.sends: list[Outbound] = []
+        self.latest: dict[str, Outbound] = {}
+        self.fails: Callable[[Outbound], Exception | None] = lambda outbound: None
+
+    async def run(self, inbox: Inbox) -> None:
+        """Give the test the inbox."""
+        self.inbox = inbox
+        await asyncio.Event().wait()
+
+    async def send(self, outbound: Outbound) -> Receipt:
+        """Show it, or fail as the test wants."""
+        failure = self.fails(outbound)
+        if failure is not None:
+            raise failure
+        self.sends.append(outbound)
+        self.latest[outbound.key] = outbound
+        return Receipt(outbound.key, datetime.now(UTC))
+
+    async def look_up(self, outbound: Outbound) -> Receipt | None:
+        """What was shown under the key."""
+        shown = self.latest.get(outbound.key)
+        return None if shown is None else Receipt(shown.key, datetime.now(UTC))
+
+
+class CentrePlugin:
+    """The rooms, an action that counts its calls, one that waits for the test, and commands that misbehave."""
+
+    def __init__(self, transport: RoomTransport, playbooks: Path) -> None:
+        self.transport, self.playbooks = transport, playbooks
+        self.calls: list[str] = []
+        self.gate = asyncio.Event()
+        self.failures = 0
+
+    @hookimpl
+    def vtoc_transports(self) -> tuple[TransportSpec, ...]:
+        """The rooms."""
+        return (TransportSpec("room", lambda context: self.transport, account="bot"),)
+
+    @hookimpl
+    def vtoc_playbooks(self) -> tuple[Path, ...]:
+        """The test's playbooks."""
+        return (self.playbooks,)
+
+    @hookimpl
+    def vtoc_actions(self) -> tuple[Any, ...]:
+        """centre.count, centre.wait and centre.fail."""
+
+        @action("centre.count")
+        async def count(ctx: ActionContext, what: str = "") -> str:
+            """Count a call."""
+            self.calls.append(f"{ctx.idempotency_key.rpartition(':')[2]}:{what}")
+            return what
+
+        @action("centre.wait")
+        async def wait(ctx: ActionContext) -> None:
+            """Wait until the test opens the gate."""
+            self.calls.append("waiting")
+            await self.gate.wait()
+
+        @action("centre.fail")
+        async def fail(ctx: ActionContext, times: int) -> str:
+            """Fail so many times, then succeed."""
+            self.failures += 1
+            if self.failures <= times:
+                raise TransientError("not yet", after_seconds=0.05)
+            return "at last"
+
+        return (count, wait, fail)
+
+    @hookimpl
+    def vtoc_commands(self) -> tuple[Any, ...]:
+        """/busy is transient the first time, /sleepy never ends, /broken raises."""
+
+        @command("busy", level="observer")
+        async def busy(ctx: Context) -> Card:
+            """Be busy once."""
+            self.failures += 1
+            if self.failures == 1:
+                raise TransientError("busy", after_seconds=0.2)
+            return Card.of("not busy any more")
+
+        @command("sleepy", level="observer")
+        async def sleepy(ctx: Context) -> Card:
+            """Never answer."""
+            await asyncio.Event().wait()
+            return Card.of("never")
+
+        @command("broken", level="observer")
+        async def broken(ctx: Context) -> Card:
+            """Raise."""
+            raise ZeroDivisionError("a secret of the code")
+
+        return (busy, sleepy, broken)
+
+
+class Centre:
+    """The runtime with its rooms, seen by people."""
+
+    def __init__(self, runtime: Runtime, plugin: CentrePlugin) -> None:
+        self.runtime, self.plugin, self.transport = runtime, plugin, plugin.transport
+        self._number = 0
+
+    async def person(self, name: str, level: Level = Level.ADMIN) -> str:
+        """An operator with an account of that name."""
+        await self.runtime.operators.own(name, "room", "", name, level)
+        return name
+
+    async def say(self, who: str, text: str, room: str = "hall", **more: Any) -> Any:
+        """Send a text as somebody; the message's id."""
+        self._number += 1
+        conversation = ConversationId("room", "bot", room)
+        event_id = more.pop("event_id", f"e{self._number}")
+        message = Message("room", "bot", event_id, conversation, Sender(who, who), text, **more)
+        assert self.transport.inbox is not None
+        return (await self.transport.inbox.accept(message)).message_id
+
+    async def press(self, who: str, label: str, room: str = "hall") -> Any:
+        """Press the newest button of that label."""
+        for outbound in reversed(self.transport.sends):
+            for block in outbound.card.blocks:
+                for button in block.buttons if isinstance(block, Buttons) else ():
+                    if button.label == label:
+                        return await self.say(who, "", room, kind=MessageKind.BUTTON, token=button.token)
+        raise AssertionError(f"no button {label}")
+
+    async def answer(self, message_id: Any, seconds: float = 20) -> Card:
+        """The reply to a message, or the result of the run that it started."""
+
+        def find() -> Outbound | None:
+            for outbound in self.transport.sends:
+                is_result = outbound.message_id == message_id and outbound.kind == "result"
+                if is_result or outbound.key == f"message:{message_id}:reply":
+                    return outbound
+            return None
+
+        async def there() -> bool:
+            return find() is not None
+
+        await until(there, seconds, lambda: f"no answer; sent: {[o.key for o in self.transport.sends]}")
+        found = find()
+        assert found is not None
+        return found.card
+
+    async def ask(self, who: str, text: str, room: str = "hall") -> Card:
+        """Say it and wait for the answer."""
+        return await self.answer(await self.say(who, text, room))
+
+    async def row(self, sql: str, *arguments: Any) -> Any:
+        """A row of the database as a dictionary."""
+        found = await self.runtime.store.fetchrow(sql, *arguments)
+        return None if found is None else dict(found)
+
+    async def wait_for(self, sql: str, expected: Any, seconds: float = 20) -> None:
+        """Wait until a query's value is as expected."""
+        seen: list[Any] = []
+
+        async def there() -> bool:
+            seen[:] = [await self.runtime.store.fetchval(sql)]
+            return bool(seen[0] == expected)
+
+        await until(there, seconds, lambda: f"{sql}: {seen} instead of {expected}")
+
+
+@asynccontextmanager
+async def open_centre(
+    urls: DatabaseUrls, folder: Path, playbooks: dict[str, str], environ: dict[str, str] | None = None
+) -> AsyncIterator[Centre]:
+    """A running centre with these playbooks (YAML by id)."""
+    (folder / "playbooks").mkdir()
+    for name, text in playbooks.items():
+        (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\nprivate: false\n{text}")
+    settings = load_settings(
+        folder / "config",
+        folder / "data",
+        environ={
+            "DATABASE_URL": urls.main.text,
+            "DATABASE_ADMIN_URL": urls.admin.text,
+            "VTOC_SWEEP_SECONDS": "0.2",
+            "VTOC_COMMANDS_PER_MINUTE": "1000",
+            "VTOC_HANDLER_TIMEOUT_SECONDS": "1",
+            **(environ or {}),
+        },
+    )
+    plugin = CentrePlugin(RoomTransport(), folder / "playbooks")
+    runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"centre": plugin})
+    task = asyncio.create_task(runtime.run())
+
+    async def ready() -> bool:
+        if task.done():
+            task.result()
+        return runtime.ready.is_set() and plugin.transport.inbox is not None
+
+    await until(ready, 30, lambda: "the runtime did not become ready")
+    try:
+        yield Centre(runtime, plugin)
+    finally:
+        plugin.gate.set()
+        runtime.stop()
+        await task

@@ -81,7 +81,9 @@ async def connect(url: DatabaseUrl, application: str = "vtoc-bots", **arguments:
     Raises what the driver raises: OSError, asyncpg.PostgresError, TimeoutError after ten seconds.
     """
     arguments.setdefault("timeout", CONNECT_TIMEOUT_SECONDS)
-    settings = {"application_name": application, **arguments.pop("server_settings", {})}
+    # The engine's statements are large and always the same: planning them anew costs more than running them.
+    plans = {} if url.is_pooled else {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+    settings = {"application_name": application, **plans, **arguments.pop("server_settings", {})}
     arguments.pop("dsn", None)
     raw = await asyncpg.connect(**url.connect_arguments(), **arguments, server_settings=settings)
     await raw.set_type_codec("json", schema="pg_catalog", encoder=_encode_json, decoder=loads, format="binary")

@@ -120,6 +120,12 @@ class Journal:
             except OSError as error:  # a full disk: what is printed matters more than remembering it
                 logger.warning("terminal_journal_failed", path=str(self._path), error=str(error))
 
+    def _forget(self) -> None:
+        self._receipts: dict[Print, Receipt] = {}
+        self._began: set[Print] = set()
+        self._open_lines: dict[str, OpenLine] = {}
+        self._choices: tuple[str, tuple[Choice, ...]] = ("", ())
+
     def _learn(self, record: Mapping[str, Any]) -> None:
         match record:
             case {"began": str(key), "revision": int(revision)}:
@@ -142,12 +148,6 @@ class Journal:
             self._choices = (key, tuple(Choice(*row) for row in rows))
         elif key == self._choices[0]:
             self._choices = ("", ())  # its later form, which closed them
-
-    def _forget(self) -> None:
-        self._receipts: dict[Print, Receipt] = {}
-        self._began: set[Print] = set()
-        self._open_lines: dict[str, OpenLine] = {}
-        self._choices: tuple[str, tuple[Choice, ...]] = ("", ())
 
     def _compact(self) -> None:
         """Rewrite the file with its last records, whole or not at all."""

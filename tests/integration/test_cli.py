@@ -162,6 +162,16 @@ def test_the_audit_log_of_what_was_done_is_verified_and_exported(folder: Path) -
     assert "command:whoami" in {row["subject"] for row in rows}
 
 
+def test_the_first_question_to_a_fresh_installation_finds_the_exercise(folder: Path) -> None:
+    arguments = ("chat", "--data", str(folder / "fresh"), "--out", str(folder / "out"), "--wait", "60")
+    asked = call(folder, *arguments, stdin="/playbook op_airtrack_merge\n")
+    assert asked.returncode == 0, asked.stderr
+    assert "EXERCISE" in asked.stdout
+    assert "Air tracks: 0" not in asked.stdout
+    pictures = [Path(line.removeprefix("[image] ")) for line in asked.stdout.splitlines() if line.startswith("[image]")]
+    assert [path.read_bytes()[:4] for path in pictures] == [b"\x89PNG"]
+
+
 def test_the_schema_of_playbooks_is_json_and_the_shipped_playbook_is_in_order(folder: Path) -> None:
     schema = json.loads(succeeded(call(folder, "playbook", "schema")))
     assert {"id", "role", "steps"} <= set(schema["properties"])

@@ -34,6 +34,8 @@ FLUSH_SECONDS: Final = 1.0
 MOST_POSITIONS: Final = 100_000
 FORGOTTEN_AFTER: Final = timedelta(minutes=30)
 REPLAY_SECONDS: Final = 120.0
+STARTING_SECONDS: Final = 8.0
+"""How long after the start a question waits for the first report where there is none; less than a handler has."""
 MOST_EVENTS: Final = 200_000
 REPLAYED: Final = "replayed_sha256"
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,6 +108,7 @@ class Sources:
         self._data_dir, self._http, self._decoder, self._thin_seconds = data_dir, http, decoder, thin_seconds
         self._open: dict[str, Connector] = {}
         self._replays: dict[str, asyncio.Lock] = {}
+        self._starting_until = clock.monotonic() + STARTING_SECONDS
         for entry in entries:
             self._settings_of(entry)
 
@@ -123,9 +126,21 @@ class Sources:
     async def collect(
         self, station: Station, *, types: tuple[str, ...], window_seconds: float
     ) -> tuple[list[TelemetryEvent], datetime | None]:
-        """See ports.Telemetry. Captures that were not replayed yet are replayed first."""
+        """See ports.Telemetry. Captures that were not replayed yet are replayed first.
+
+        Of a process that has just started, whose sources have not said anything yet, it waits for the first report.
+        """
         await self._replay_captures(station, types)
-        window = timedelta(seconds=window_seconds)
+        live = any(entry.mode == "online" and entry.station == station.slug for entry in self._entries)
+        while True:
+            events, now = await self._reported(station, types, timedelta(seconds=window_seconds))
+            if events or not live or self._clock.monotonic() >= self._starting_until:
+                return events, now
+            await self._clock.sleep(0.2)
+
+    async def _reported(
+        self, station: Station, types: tuple[str, ...], window: timedelta
+    ) -> tuple[list[TelemetryEvent], datetime | None]:
         found: dict[tuple[str, str, str, datetime | None], TelemetryEvent] = {}
         times: list[datetime] = []
         async with self._store.session(station) as session:

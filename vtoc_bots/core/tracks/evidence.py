@@ -10,12 +10,14 @@ if TYPE_CHECKING:
 
 CHANCE_COST: Final = 15.0
 """What it costs to believe that an entity nobody else sees is by chance where another one is."""
+NAMED_CHANCE_COST: Final = 5.0
+"""The same of an entity with a name of its own and no altitude: a fixed station under an airway."""
 ALTITUDE_CHANCE_COST: Final = 8.0
 """The same of its altitude."""
 NEW_CANDIDATE_COST: Final = 15.0
 """What it costs to believe that the others began to see an entity so much later."""
 ABSENCE_COST: Final = 3.0
-"""Of each report made while a candidate that was seen before has not been: by most as much as `MOST_ABSENCES` of them."""
+"""Of each report that finds a candidate silent which reported before, the first `MOST_ABSENCES` times."""
 MOST_ABSENCES: Final = 5
 OUTSIDE_COST: Final = 15.0
 """Of one report outside the gate."""
@@ -47,7 +49,7 @@ class Pair:
         self.total = total
         self.latest = latest
         self.absences = 0
-        """How many reports in a row it has not been there to be compared with."""
+        """How many reports in a row were made while it was silent."""
 
 
 class Evidence:
@@ -96,7 +98,7 @@ class Evidence:
         self.t = t
         self.reports += 1
         if self.reports == 1:
-            self._prior = CHANCE_COST + (ALTITUDE_CHANCE_COST if has_altitude else 0.0)
+            self._prior = self._chance_cost(has_altitude)
             self.alone = self._prior
             self._behind = MEMORY
             self.own_cost = 0.0
@@ -118,10 +120,12 @@ class Evidence:
             candidate.suitors[self._owner] = None
 
     def pass_over(self, candidate: Identity) -> None:
-        """The newest report says nothing about a candidate, which has not reported of late."""
+        """The newest report can't be compared with a candidate, which has not reported of late."""
         pair = self.pairs[candidate]
-        pair.total += self.own_cost + (ABSENCE_COST if pair.absences < MOST_ABSENCES else 0.0)
-        pair.absences += 1
+        pair.total += self.own_cost
+        if candidate.silent_at(self.t) and pair.absences < MOST_ABSENCES:
+            pair.total += ABSENCE_COST
+            pair.absences += 1
 
     def miss(self, candidate: Identity) -> None:
         """The newest report is nowhere near a candidate."""
@@ -159,6 +163,11 @@ class Evidence:
     def overdue(self, now: float) -> int:
         """How many reports have failed to come by `now`."""
         return int((now - self.t) / self.interval + 0.1) if now > self.t else 0
+
+    def _chance_cost(self, has_altitude: bool) -> float:
+        if has_altitude:
+            return CHANCE_COST + ALTITUDE_CHANCE_COST
+        return NAMED_CHANCE_COST if self._owner.named else CHANCE_COST
 
     def _entry(self, candidate: Identity) -> float:
         """The sum a candidate begins with: what its absence until now says."""

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from typing import Final
 
-from vtoc_bots.core.tracks.evidence import Evidence
+from vtoc_bots.core.tracks.evidence import FIRST_INTERVAL_SECONDS, INTERVAL_GROWTH, Evidence
 from vtoc_bots.core.tracks.grid import Cell
 from vtoc_bots.core.tracks.model import TrackPoint
 from vtoc_bots.core.tracks.plausibility import AIRBORNE_MMSI
@@ -16,6 +16,8 @@ from vtoc_bots.core.tracks.source_track import SourceTrack
 
 BY_ICAO, BY_GLOBAL_ID, BY_LOCAL_NUMBER = 0, 1, 2
 """Ranks: who is guest of whom when two identities are the same entity."""
+LEAST_SILENCE_SECONDS: Final = 20.0
+SILENT_INTERVALS: Final = 3.0
 VAGUE_SIGMA_M: Final = 300.0
 MANOEUVRE_MPS2, STANDING_MANOEUVRE_MPS2 = 1.5, 0.3
 """What an entity may do unseen after its last report."""
@@ -72,11 +74,13 @@ class Identity:
         "hits",
         "host",
         "how",
+        "interval",
         "key",
         "latitude",
         "longitude",
         "members",
         "misses",
+        "named",
         "namespace",
         "order",
         "rank",
@@ -103,9 +107,12 @@ class Identity:
         self.rivalry = f"{first.source}/{namespace}" if self.rank == BY_LOCAL_NUMBER else namespace
         """Two identities of the same rivalry are never one entity at one time."""
         self.ship = namespace == "mmsi" and not first.entity_id.startswith(AIRBORNE_MMSI)
+        self.named = self.rank == BY_GLOBAL_ID
         self.members: list[SourceTrack] = []
         self.t = -math.inf
         self.latitude = self.longitude = 0.0
+        self.interval = FIRST_INTERVAL_SECONDS
+        """About how many seconds lie between two of its reports."""
         self.cell: Cell | None = None
         self.since = 0
         """The merger's count of reports when this identity began to report without a long gap."""
@@ -134,6 +141,8 @@ class Identity:
         """Take note of a member's new newest position."""
         if report.t < self.t:
             return
+        if report.t > self.t:
+            self.interval = min(report.t - self.t, INTERVAL_GROWTH * self.interval)
         self.t, self.latitude, self.longitude = report.t, report.latitude, report.longitude
         if report.t - self._trail_t < settings.trail_step_seconds:
             return
@@ -143,6 +152,10 @@ class Identity:
         self.trail.append(TrackPoint(report.at, report.latitude, report.longitude, event.altitude_m, event.source))
         while len(self.trail) > 1 and (report.at - self.trail[0].at).total_seconds() > settings.trail_seconds:
             self.trail.popleft()
+
+    def silent_at(self, t: float) -> bool:
+        """Whether it should have reported again by `t`."""
+        return t - self.t > max(LEAST_SILENCE_SECONDS, SILENT_INTERVALS * self.interval)
 
     def points(self) -> tuple[TrackPoint, ...]:
         """The trail, oldest first."""

@@ -77,7 +77,7 @@ class TrackMerger:
         return outcome
 
     def _moved(self, track: SourceTrack, identity: Identity, report: Report) -> None:
-        if report.t - identity.t > self._settings.extrapolate_seconds:
+        if identity.silent_at(report.t):
             identity.since = self._sequence
         self._registry.moved(identity, report)
         if identity.rank != BY_ICAO:

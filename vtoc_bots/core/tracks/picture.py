@@ -26,6 +26,8 @@ class Part(NamedTuple):
     newest: Report
     filter: ConstantVelocityFilter
     reason: str
+    own: bool
+    """Whether it is of the identity that the track is named after, and not of a guest."""
 
 
 def fused_tracks(identities: Iterable[Identity], t: float, settings: MergeSettings) -> Iterator[Track]:
@@ -33,14 +35,14 @@ def fused_tracks(identities: Iterable[Identity], t: float, settings: MergeSettin
     for identity in identities:
         if identity.host is not None:
             continue
-        parts = list(_parts(identity, _shared(identity), t, settings))
+        parts = list(_parts(identity, _shared(identity), t, settings, own=True))
         if not identity.guests:
             if parts:
                 yield from _tracks(identity, (), parts, t)
             continue
         guests = tuple(_guests(identity))
         for guest in guests:
-            more = _parts(guest, _reason(guest) if parts else "its own report", t, settings)
+            more = _parts(guest, _reason(guest) if parts else "its own report", t, settings, own=not parts)
             if parts:
                 parts.extend(more)
             elif alone := list(more):
@@ -82,12 +84,12 @@ def flagged_tracks(
         )
 
 
-def _parts(identity: Identity, reason: str, t: float, settings: MergeSettings) -> Iterator[Part]:
+def _parts(identity: Identity, reason: str, t: float, settings: MergeSettings, *, own: bool) -> Iterator[Part]:
     for member in identity.members:
         if member.newest is None or member.filter is None:
             continue
         if t - member.t <= settings.shown_for(member.namespace):
-            yield Part(member, member.newest, member.filter, reason)
+            yield Part(member, member.newest, member.filter, reason, own)
 
 
 def _guests(identity: Identity) -> Iterator[Identity]:
@@ -153,12 +155,13 @@ def _track(
     t: float,
 ) -> Track:
     report = newest.newest
+    speakers = sorted(parts, key=_precedence) if len(parts) > 1 else parts
     high = _latest(parts, "altitude_t")
     speed, heading = _velocity(_latest(parts, "velocity_t"), report.t, state)
     return Track(
         track_id=track_id,
         icao=identity.entity_id if identity.rank == BY_ICAO else None,
-        label=_said(parts, "callsign") or _said(parts, "registration") or identity.entity_id,
+        label=_said(speakers, "callsign") or _said(speakers, "registration") or identity.entity_id,
         at=report.at,
         latitude=state.latitude,
         longitude=state.longitude,
@@ -166,17 +169,22 @@ def _track(
         altitude_datum=high.altitude_datum,
         speed_mps=speed,
         heading_deg=heading,
-        vertical_rate_mps=_said(parts, "vertical_rate_mps"),
-        on_ground=_said(parts, "on_ground"),
+        vertical_rate_mps=_said(speakers, "vertical_rate_mps"),
+        on_ground=_said(speakers, "on_ground"),
         accuracy_m=SIGMAS_IN_95_PERCENT * math.sqrt(state.variance),
-        squawk=_said(parts, "squawk"),
-        category=_said(parts, "category"),
+        squawk=_said(speakers, "squawk"),
+        category=_said(speakers, "category"),
         position_kind=report.event.position_kind,
         sources=tuple([_source(part.member, part.newest, part.reason, t) for part in parts]),
         trail=_trail(identity, guests),
         flags=(),
         exercise=any(part.newest.event.exercise for part in parts),
     )
+
+
+def _precedence(part: Part) -> tuple[bool, float]:
+    """Whose word is taken first: the identity's own, then the newest."""
+    return not part.own, -part.newest.t
 
 
 def _time_of(part: Part) -> float:

@@ -21,7 +21,7 @@ import pytest
 
 from vtoc_bots.core.store.cluster import State
 from vtoc_bots.core.store.embedded import is_unsupervised
-from vtoc_bots.core.store.supervisor import processes_in
+from vtoc_bots.core.store.strays import processes_in
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -51,8 +51,10 @@ class User:
     async def close(self) -> None:
         """Let it end by itself."""
         assert self.process.stdin is not None
+        assert self.process.stderr is not None
         self.process.stdin.write(b"close\n")
-        assert await asyncio.wait_for(self.process.wait(), 60) == 0
+        code = await asyncio.wait_for(self.process.wait(), 60)
+        assert code == 0, f"it ended with {code}: {(await self.process.stderr.read()).decode()}"
 
 
 @asynccontextmanager

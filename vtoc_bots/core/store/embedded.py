@@ -32,11 +32,16 @@ DATABASE: Final = "postgres"
 _POLL_SECONDS: Final = 0.05
 _WATCH_SECONDS: Final = 0.25
 _CLOSE_SECONDS: Final = 60.0
+_MOST_KILLED: Final = 3
 _START: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop()); from vtoc_bots.core.store.supervisor import main; main()"
 )
 # What a server that is starting, stopping or being restarted answers.
 _NOT_YET: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+
+
+class _Killed(StartupError):
+    """A supervisor that ended without a word, as one that is killed does."""
 
 
 class Embedded:
@@ -126,10 +131,16 @@ class Embedded:
     async def _start_or_join(self) -> None:
         """Until the server takes connections, by our supervisor or another's."""
         deadline = time.monotonic() + self._timeout
+        killed = 0
         while True:
             if is_unsupervised(self._data):
-                if await asyncio.to_thread(_supervise, self._data, durable=self._durable):
-                    return
+                try:
+                    if await asyncio.to_thread(_supervise, self._data, durable=self._durable):
+                        return
+                except _Killed:
+                    killed += 1
+                    if killed == _MOST_KILLED:
+                        raise
             elif await self._answers():
                 return
             if time.monotonic() > deadline:
@@ -241,7 +252,7 @@ def _supervise(data: Path, *, durable: bool) -> bool:
         line = process.stdout.readline()
         if not line:
             said = process.stderr.read().decode(errors="replace").strip()[-500:]
-            raise StartupError(f"postgres: its supervisor ended without a word. {said or f'See {log_path(data)}'}")
+            raise _Killed(f"postgres: its supervisor ended without a word. {said or f'See {log_path(data)}'}")
     report = json.loads(line)
     if "error" in report:
         raise StartupError(report["error"])

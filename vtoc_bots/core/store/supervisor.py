@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -24,6 +23,7 @@ from typing import Any, Final
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.account import environment, identity
 from vtoc_bots.core.store.cluster import Cluster, prepare
+from vtoc_bots.core.store.strays import FAST_SECONDS, IMMEDIATE_SECONDS, clear_strays, until
 
 SERVER_LOCK: Final = "postgres.lock"
 """Locked by the supervisor while it lives."""
@@ -33,14 +33,11 @@ USERS_LOCK: Final = "postgres.users"
 _POLL_SECONDS: Final = 0.2
 _STARTING_POLL_SECONDS: Final = 0.01
 _LOCK_PATIENCE_SECONDS: Final = 0.2
-_FAST_SECONDS: Final = 60.0
-_IMMEDIATE_SECONDS: Final = 10.0
-_STRAY_SECONDS: Final = 2.0
 _HEALTHY_SECONDS: Final = 60.0
 _MOST_PAUSE_SECONDS: Final = 5.0
 _LARGEST_LOG_BYTES: Final = 10 * 2**20
+_MOST_KILLED: Final = 3
 _PR_SET_PDEATHSIG: Final = 1
-_HAS_PROC: Final = os.path.exists("/proc/self/cwd")
 
 SETTINGS: Final = {
     "cluster_name": "vtoc-bots",
@@ -113,6 +110,7 @@ class Supervisor:
         self._lock = -1
         self._users = -1
         self._server: subprocess.Popen[bytes] | None = None
+        self._folder = data
         self._stopping = False
         self._wake = os.pipe()
         for end in self._wake:
@@ -130,7 +128,7 @@ class Supervisor:
         self._lock = os.open(self._data / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._users = os.open(self._data / USERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         # Users look whether it is free by taking it for a moment.
-        if not _until(lambda: locked(self._lock), _LOCK_PATIENCE_SECONDS):
+        if not until(lambda: locked(self._lock), _LOCK_PATIENCE_SECONDS):
             return False
         if self._wants_stop():
             return False
@@ -159,9 +157,20 @@ class Supervisor:
 
     def _start(self) -> None:
         """Start the server and wait until it takes connections. Raises StartupError where it ends instead."""
+        for _ in range(_MOST_KILLED):
+            size = os.fstat(2).st_size
+            self._server = self._launched()
+            if self._is_up(self._server):
+                return
+            # A signal says nothing about what is wrong with the server.
+            if self._server.returncode > 0:
+                break
+        raise StartupError(why_not_started(self._data, _log_since(self._data, size)))
+
+    def _launched(self) -> subprocess.Popen[bytes]:
         cluster = prepare(self._data, self._wheel, durable=self._durable)
         clear_strays(cluster.folder)
-        log_size = os.fstat(2).st_size
+        self._folder = cluster.folder
         libc, us = ctypes.CDLL(None) if sys.platform.startswith("linux") else None, os.getpid()
 
         def tie() -> None:
@@ -171,7 +180,7 @@ class Supervisor:
                 if os.getppid() != us:
                     os._exit(1)
 
-        self._server = subprocess.Popen(  # noqa: S603  the program and every argument are ours
+        return subprocess.Popen(  # noqa: S603  the program and every argument are ours
             [cluster.binaries.folder / "postgres", "-D", cluster.folder, *arguments(cluster, durable=self._durable)],
             stdin=subprocess.DEVNULL,
             stdout=2,
@@ -180,21 +189,25 @@ class Supervisor:
             preexec_fn=tie,
             **identity(cluster.account),
         )
-        while not _is_ready(cluster.folder, self._server.pid):
-            if self._server.poll() is not None:
-                raise StartupError(why_not_started(self._data, _log_since(self._data, log_size)))
+
+    def _is_up(self, server: subprocess.Popen[bytes]) -> bool:
+        """Wait: True when it takes connections or nobody wants it any more, False when it ended."""
+        while not _is_ready(self._folder, server.pid):
+            if server.poll() is not None:
+                return False
             if self._wants_stop():
-                return
+                return True
             self._wait(_STARTING_POLL_SECONDS)
+        return True
 
     def _stop(self) -> None:
         """Fast, then at once, then by force."""
         if self._server is None:
             return
         for number, patience in (
-            (signal.SIGINT, _FAST_SECONDS),
-            (signal.SIGQUIT, _IMMEDIATE_SECONDS),
-            (signal.SIGKILL, _IMMEDIATE_SECONDS),
+            (signal.SIGINT, FAST_SECONDS),
+            (signal.SIGQUIT, IMMEDIATE_SECONDS),
+            (signal.SIGKILL, IMMEDIATE_SECONDS),
         ):
             if self._server.poll() is not None:
                 return
@@ -261,50 +274,6 @@ def locked(descriptor: int) -> bool:
     return True
 
 
-def clear_strays(folder: Path) -> None:
-    """End what is left of an earlier server, and remove its file, so that its process number is not taken for alive.
-
-    Postgres believes the number in that file as long as any process has it, so after a power cut or in a new container
-    it could refuse to start for ever. The caller holds the server's lock.
-    """
-    file = folder / "postmaster.pid"
-    try:
-        number = int(file.read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return
-
-    def gone() -> bool:
-        return not processes_in(folder, number)
-
-    # The rest of a server whose first process was killed ends by itself, unless it is in the middle of a statement.
-    if not _until(gone, _STRAY_SECONDS):
-        alive = number in processes_in(folder, number)
-        _signal_all([number] if alive else processes_in(folder, number), signal.SIGINT if alive else signal.SIGQUIT)
-        if not _until(gone, _FAST_SECONDS if alive else _IMMEDIATE_SECONDS):
-            _signal_all(processes_in(folder, number), signal.SIGKILL)
-    if not _until(gone, _IMMEDIATE_SECONDS):
-        raise StartupError(f"postgres: processes {processes_in(folder, number)} hold {folder} and can't be ended")
-    if _HAS_PROC or _is_alive(number):
-        file.unlink(missing_ok=True)
-
-
-def processes_in(folder: Path, postmaster: int) -> list[int]:
-    """The server's processes that work in a cluster's folder."""
-    if not _HAS_PROC:
-        return [postmaster] if _is_alive(postmaster) and str(folder) in _command(postmaster) else []
-    place = os.path.realpath(folder)
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit() and _works_in(entry.path, place)]
-
-
-def _works_in(process: str, place: str) -> bool:
-    """Whether the process of this folder of /proc is a Postgres with that working directory."""
-    try:
-        return os.readlink(f"{process}/cwd") == place and "postgres" in os.path.basename(os.readlink(f"{process}/exe"))
-    except OSError:
-        # It ended meanwhile, or is another user's, and so not our server.
-        return False
-
-
 def why_not_started(data: Path, log: str) -> str:
     """What the server's last words mean."""
     fatal = re.findall(r"(?:FATAL|PANIC|ERROR):\s*(.*)", log)
@@ -321,41 +290,6 @@ def _is_ready(folder: Path, number: int) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) > 7 and lines[0] == str(number) and lines[7].strip() == "ready"
-
-
-def _is_alive(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _signal_all(numbers: list[int], kill: int) -> None:
-    for number in numbers:
-        try:
-            os.kill(number, kill)
-        except OSError as error:
-            _log(f"process {number} could not be signalled: {error}")
-
-
-def _command(number: int) -> str:
-    answer = subprocess.run(  # noqa: S603  a number is its only argument
-        ["/bin/ps", "-o", "command=", "-p", str(number)], capture_output=True, text=True, check=False
-    )
-    return answer.stdout
-
-
-def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether it came true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_STARTING_POLL_SECONDS)
-    return True
 
 
 def _log_since(data: Path, size: int) -> str:

@@ -28,6 +28,7 @@ class States:
     def __init__(self, thin_seconds: float) -> None:
         self._thin = timedelta(seconds=thin_seconds)
         self._states: dict[EntityKey, TelemetryEvent] = {}
+        self._position_at: dict[EntityKey, datetime] = {}
         self._stored_at: dict[EntityKey, datetime] = {}
         self._changed: set[EntityKey] = set()
         self._positions: list[TelemetryEvent] = []
@@ -50,9 +51,14 @@ class States:
             state = merged(known, event)
         else:
             state = merged(event, known)
+        if known is not None and event.has_position:
+            # A late report may still bring the newest position.
+            newest = event if at >= self._position_at.get(key, at) else known
+            state = state._replace(**{name: getattr(newest, name) for name in _POSITION})
         self._states[key] = state
         self._changed.add(key)
         if event.has_position:
+            self._position_at[key] = max(at, self._position_at.get(key, at))
             self._store(key, at, state if state.event_time == at else event)
 
     def _store(self, key: EntityKey, at: datetime, state: TelemetryEvent) -> None:
@@ -82,6 +88,7 @@ class States:
         for key in old:
             del self._states[key]
             self._stored_at.pop(key, None)
+            self._position_at.pop(key, None)
         self._changed -= set(old)
 
 

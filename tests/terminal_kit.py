@@ -20,6 +20,7 @@ from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.transport import TerminalTransport
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PATIENCE_SECONDS = 20.0
 PICTURE = b"\x89PNG\r\n\x1a\n"
 _TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
@@ -180,7 +181,8 @@ class PipedTerminal:
         """Run to the end, with core delivering; its exit code."""
         delivering = asyncio.create_task(self.core.deliver(self.transport))
         try:
-            await self.transport.run(self.core)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.transport.run(self.core)
         finally:
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
@@ -201,6 +203,6 @@ class PipedTerminal:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let other tasks and threads work until the condition holds; a test's own time-out ends a vain wait."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110  threads and files take part, which set no event
             await asyncio.sleep(0.001)

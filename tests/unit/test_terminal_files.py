@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.terminal_kit import PICTURE, MemoryBlobs
@@ -40,6 +40,7 @@ def test_a_name_is_made_harmless(name: str, safe: str) -> None:
     assert safe_name(name, BLOB) == safe
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(alphabet="0123456789abcdef", min_size=64, max_size=64))
 def test_any_name_is_a_plain_visible_file_name(name: str, blob: str) -> None:
     safe = safe_name(name, blob)

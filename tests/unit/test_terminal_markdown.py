@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.terminal_kit import is_safe
@@ -65,12 +65,14 @@ def test_text_nested_too_deep_for_the_parser_is_shown_as_written() -> None:
     assert shown("> " * 20 + "deep")[-1].endswith("> deep")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab\\*_`[]()<>!#-+.>~:\"' \n\t1", max_size=60))
 def test_no_letter_is_lost_whatever_the_markup(source: str) -> None:
     found = iter("".join(shown(source)))
     assert all(letter in found for letter in source if letter in "ab")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_rendered_on_lines_without_control_characters(source: str) -> None:
     for line in shown(source):

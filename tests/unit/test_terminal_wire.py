@@ -6,7 +6,7 @@ from collections import Counter
 from io import StringIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -111,22 +111,26 @@ def painted(card: Card, width: int = 80) -> str:
     return out.getvalue()
 
 
+@settings(deadline=None)
 @given(cards(ANYTHING))
 def test_plain_text_holds_no_control_characters(card: Card) -> None:
     assert is_safe(text_from_card(card, {"aa": Saved("/out/map.png")}))
 
 
+@settings(deadline=None)
 @given(cards(ANYTHING), st.integers(20, 120))
 def test_painted_cards_hold_no_control_characters(card: Card, width: int) -> None:
     assert is_safe(painted(card, width))
 
 
+@settings(deadline=None)
 @given(cards(WORDS))
 def test_plain_text_keeps_every_word(card: Card) -> None:
     shown = Counter(letters(text_from_card(card)))
     assert not Counter(letters("".join(words_of(card)))) - shown
 
 
+@settings(deadline=None)
 @given(cards(WORDS), st.integers(30, 120))
 def test_painted_cards_keep_every_word_at_any_width(card: Card, width: int) -> None:
     shown = painted(card, width)
@@ -134,6 +138,7 @@ def test_painted_cards_keep_every_word_at_any_width(card: Card, width: int) -> N
     assert all(cell_len(line) <= width for line in shown.split("\n"))
 
 
+@settings(deadline=None)
 @given(tables(ANYTHING))
 def test_every_cell_of_a_column_begins_at_the_same_place(table: Table) -> None:
     head, rule, *rows = table_lines(table)

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import vtoc_bots
-from tests.docs_kit import ROOT, page, relative, tree
+from tests.docs_kit import ROOT, page, python_files, relative, tree
 from vtoc_bots.cli import app
 from vtoc_bots.core.commands import CommandSpec
 from vtoc_bots.core.loader import installed, load
@@ -47,6 +47,17 @@ def test_what_hooks_return_is_documented_with_its_exact_methods() -> None:
                     if f"{kind} {signature(method)}" not in HOOKS:
                         missing.append(f"{node.name}: {kind} {signature(method)}")
     assert missing == []
+
+
+def test_every_event_that_observers_are_told_of_is_documented_with_its_detail() -> None:
+    told = {
+        f"| `{ast.literal_eval(node.args[0])}` | {', '.join(f'`{word.arg}`' for word in node.keywords)} |"
+        for path in python_files("vtoc_bots")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and re.search(r"observers\.tell$", ast.unparse(node.func))
+    }
+    part = HOOKS.split("An **Observer** has")[1].split("## ")[0]
+    assert {match[0] for match in re.finditer(r"^\| `\w+` \| [^|]+ \|", part, re.MULTILINE)} == told
 
 
 def built_in_commands(tmp_path: Path) -> list[CommandSpec]:

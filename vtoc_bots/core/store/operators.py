@@ -79,10 +79,9 @@ class Operators:
             return found
 
         async def work(connection: Connection) -> None:
-            row = await connection.fetchrow(_BY_NAME, name)
-            operator_id = row["id"] if row else new_id()
-            if row is None:
-                await connection.fetchrow(_ADD, operator_id, name)
+            # Nothing is added where the name is known, perhaps since a moment ago by another process.
+            await connection.fetchrow(_ADD, new_id(), name)
+            operator_id = await connection.fetchval(_BY_NAME, name)
             await connection.execute(_SET_LEVEL, operator_id, "*", str(level))
             await connection.execute(_SET_IDENTITY, transport, workspace, user_id, operator_id, name)
 

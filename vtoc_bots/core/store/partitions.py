@@ -30,7 +30,7 @@ async def keep_partitions(store: Store, now: datetime, keep_days: int) -> Kept:
     first, oldest = today - timedelta(days=1), today - timedelta(days=keep_days)
     made = dropped = 0
     for role in ROLES:
-        made += await _count(store, role, f"SELECT {role}.make_partitions($1, $2)", first, AHEAD_DAYS + 1)
+        made += await _count(store, role, f"SELECT {role}.make_partitions($1, $2)", first, AHEAD_DAYS + 2)
         dropped += await _count(store, role, f"SELECT {role}.drop_partitions($1)", oldest)
     return Kept(made, dropped)
 

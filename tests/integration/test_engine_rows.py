@@ -65,6 +65,14 @@ async def test_the_same_event_delivered_ten_times_at_once_is_stored_once(store: 
     assert await store.fetchval("SELECT count(*) FROM vtoc_engine.pgqueuer WHERE entrypoint = 'handle'") == 1
 
 
+async def test_a_message_stored_again_after_its_answer_was_lost_is_no_duplicate(store: Store) -> None:
+    rows, message = InboxRows(store), new_message("e1")
+    assert await rows.accept(message)
+    assert await rows.accept(message), "the same message, tried again"
+    assert not await rows.accept(new_message("e1")), "another delivery of the event"
+    assert await store.fetchval("SELECT count(*) FROM vtoc_engine.inbox") == 1
+
+
 async def test_messages_of_a_conversation_come_in_the_order_they_were_accepted(store: Store) -> None:
     rows, held = await accepted(store, "a", "b", "c")
     seen = []

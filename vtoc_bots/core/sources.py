@@ -118,6 +118,7 @@ class Sources:
             for entry in self._entries:
                 if entry.mode == "online":
                     group.create_task(self._keep(entry), name=f"source:{entry.slug}")
+            await asyncio.Event().wait()
 
     def states(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
         """(state, stats) of the sources that are read here, by slug."""

@@ -107,6 +107,8 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_the_server(data: Path) -> N
         assert not is_running(data)
 
 
+# The child does nothing but wait and end, so it meets none of what the warning is about.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 async def test_a_process_forked_by_a_user_does_not_keep_the_server(data: Path) -> None:
     embedded = await Embedded.acquire(data, durable=False)
     hold_read, hold_write = os.pipe()

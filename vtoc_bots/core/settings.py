@@ -162,7 +162,7 @@ class Variables(BaseModel):
     api_host: str | None = _set(
         "VTOC_API_HOST", None, "an address to listen on", "Default 127.0.0.1 in the embedded profile, else 0.0.0.0"
     )
-    lease_seconds: float = _seconds("VTOC_LEASE_SECONDS", 15, "How long a claimed row is left to a silent worker")
+    lease_seconds: float = _seconds("VTOC_LEASE_SECONDS", 10, "How long a claimed row is left to a silent worker")
     sweep_seconds: float = _seconds("VTOC_SWEEP_SECONDS", 1, "How often due rows are looked for")
     handler_timeout_seconds: float = _seconds("VTOC_HANDLER_TIMEOUT_SECONDS", 10, "How long a command may take")
     commands_per_minute: int = _set(

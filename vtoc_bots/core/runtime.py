@@ -124,6 +124,7 @@ class Runtime:
                 self.store = await stack.enter_async_context(opened_store(self.settings))
             finally:
                 self.loaded: Loaded = await loading
+            stack.push_async_callback(self.loaded.close)
             await self._compose(stack)
             await self._begin(stack)
             self.ready.set()

@@ -200,7 +200,10 @@ async def test_a_wake_up_in_the_moment_of_parking_is_not_lost(store: Store) -> N
     later = datetime.now(UTC) + timedelta(hours=1)
     park = Move(run_id, run.attempt, run.wake_seq, "waiting", "timer", later, None, None, Effects())
     assert not await runs.move(park)
-    seq, _ = await runs.wake_seq(run_id)
+    wakes = await runs.wakes(run_id, run.attempt)
+    assert wakes is not None
+    seq, _ = wakes
+    assert await runs.wakes(run_id, run.attempt + 1) is None, "another's claim"
     assert await runs.move(park._replace(wake_seq=seq))
     assert await runs.claim(run_id) is None, "it is not due"
 

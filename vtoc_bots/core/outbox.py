@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -29,7 +30,9 @@ logger = structlog.get_logger(__name__)
 KEEP_SECONDS: Final = 24 * 3600.0
 KEEP_PROGRESS_SECONDS: Final = 60.0
 SEND_TIMEOUT_SECONDS: Final = 30.0
-MAX_TRIES: Final = 30
+MAX_FAULTS: Final = 30
+"""Tries after which a card that its transport breaks on is given up. A platform that is away is tried until the card's
+deadline."""
 BUTTON_SECONDS: Final = 15 * 60.0
 
 
@@ -162,9 +165,9 @@ class Deliverer:
             try:
                 state, receipt, error, delay = await self._send(row, outbound, grip)
             except RateLimited as limit:
-                state, receipt, error, delay = "due", None, str(limit), limit.after_seconds
+                state, receipt, error, delay = _unsent(row), None, str(limit), limit.after_seconds
             except NotSent as failure:
-                state, receipt, error, delay = "due", None, str(failure), _backoff(row.tries)
+                state, receipt, error, delay = _unsent(row), None, str(failure), _backoff(row.tries)
             except Refused as refusal:
                 state, receipt, error, delay = "refused", None, str(refusal), 0.0
             except (Unknown, TimeoutError) as failure:
@@ -174,8 +177,8 @@ class Deliverer:
             except Exception as failure:  # a transport's own fault: what was sent is not known
                 logger.exception("send_failed", key=row.key, correlation_id=str(row.correlation_id))
                 state, receipt, error, delay = "unknown", None, repr(failure), _backoff(row.tries)
-        if state in ("due", "unknown") and row.tries >= MAX_TRIES:
-            state, error = "refused", f"given up after {row.tries} tries: {error}"
+                if row.tries >= MAX_FAULTS:
+                    state, error = "refused", f"given up after {row.tries} tries: {error}"
         self._metrics.outbox_ended(held.queue, state)
         log = logger.warning if state in ("refused", "expired") and row.kind != "progress" else logger.debug
         log("outbound_ended", key=row.key, state=state, error=error, correlation_id=str(row.correlation_id))
@@ -192,14 +195,22 @@ class Deliverer:
         caps = self._transport.caps
         if not caps.edit and (outbound.kind is OutboundKind.PROGRESS or outbound.edits is not None):
             return "sent", row.receipt, None, 0.0  # this platform can't edit: what came first stands
-        if row.was_unknown and isinstance(self._transport, LooksUpReceipts):
+        if outbound.edits is not None:
+            outbound = replace(outbound, may_be_repeat=False)  # the same edit twice is one edit
+        elif row.was_unknown and isinstance(self._transport, LooksUpReceipts):
             found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
-            if found is not None:
+            if found is not None and not (row.revision and caps.edit):
                 return "sent", receipt_json(found), None, 0.0
-            outbound = outbound_of(row._replace(was_unknown=False))
+            # Which revision was shown is not known: editing shows the latest.
+            outbound = replace(outbound, may_be_repeat=False, edits=found)
         grip.check()
         receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
         return "sent", receipt_json(receipt), None, 0.0
+
+
+def _unsent(row: StoredOutbound) -> str:
+    """The state of one that was not sent just now: what an earlier sending did stays unknown."""
+    return "unknown" if row.was_unknown else "due"
 
 
 def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:

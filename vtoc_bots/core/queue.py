@@ -19,6 +19,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import Channel
 
+from vtoc_bots.core.errors import LostLease
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.ports import Clock
 
@@ -64,6 +65,8 @@ ON CONFLICT (dedupe_key) WHERE status IN ('queued', 'picked') AND dedupe_key IS 
 """
 """Hints from the sweeper: at most one waiting for each row, however often it sweeps."""
 
+PRUNE_JOBS: Final = "DELETE FROM vtoc_engine.pgqueuer WHERE updated < now() - interval '1 day'"
+"""Jobs that nobody takes, of terminals that are gone; a row that wants attention is hinted at again."""
 PRUNE_LOG: Final = "DELETE FROM vtoc_engine.pgqueuer_log WHERE created < now() - interval '1 hour'"
 
 
@@ -228,6 +231,8 @@ def _job_of(work: Work, metrics: Metrics | None) -> Callable[[Job], Awaitable[No
         outcome = "done"
         try:
             await work(payload)
+        except LostLease as lost:
+            logger.warning("job_lost", entrypoint=job.entrypoint, payload=payload, error=str(lost))
         except Exception:
             outcome = "failed"
             # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.

@@ -235,7 +235,8 @@ class Router:
     def _given_up(self, stored: StoredMessage, message: Message) -> Effects:
         effects = Effects()
         text = (
-            f"This could not be handled: it ended {MAX_ATTEMPTS} workers. Its id is {short_id(stored.correlation_id)}."
+            f"This was begun {MAX_ATTEMPTS} times and could not be handled to its end. Tell an admin its id:"
+            f" {short_id(stored.correlation_id)}."
         )
         card = Card.of("Given up", text, severity=Severity.BAD)
         _add_reply(effects, stored.id, message, stored.correlation_id, card)

@@ -324,7 +324,9 @@ class Runtime:
         await asyncio.Event().wait()
 
     def _queue(self, lane: Lane) -> None:
-        worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics)
+        # A dead worker's jobs are free as soon as its leases are: the sweep's hints would wait for them.
+        seconds = self.settings.lease_seconds
+        worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics, seconds)
         self._workers.append(worker)
         self._forever(f"queue.{lane.name}", worker.run)
 

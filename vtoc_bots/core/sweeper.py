@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from vtoc_bots.core.store.sweeps import DueSchedule, Sweeps
 logger = structlog.get_logger(__name__)
 
 FORGET_SECONDS: Final = 3600.0
+UNREADABLE_AGAIN: Final = timedelta(hours=1)
 LATE_SECONDS: Final = 15 * 60.0
 """A tick missed for longer (the centre was down) is not made up for."""
 
@@ -72,13 +73,15 @@ class Sweeper:
     async def _fire_schedules(self) -> None:
         for schedule in await self._sweeps.due_schedules():
             now = self._clock.now()
-            following = next_tick(schedule.cron, schedule.timezone, now)
+            # Where even its next time can't be told, it is looked at again in an hour: somebody may correct it.
+            following = now + UNREADABLE_AGAIN
             late = (now - schedule.next_at).total_seconds()
             try:
+                following = next_tick(schedule.cron, schedule.timezone, now)
                 if late > LATE_SECONDS:
                     raise VtocError(f"it is {late / 60:.0f} minutes late")
                 run = self._run_of(schedule)
-            except VtocError as error:
+            except (VtocError, ValueError, KeyError) as error:  # croniter's and ZoneInfo's are of the last two
                 logger.error("schedule_skipped", schedule=schedule.name, error=str(error))
                 await self._sweeps.put_off(schedule, following)
                 continue

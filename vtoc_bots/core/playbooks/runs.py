@@ -15,7 +15,7 @@ import structlog
 from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card, Severity
-from vtoc_bots.core.errors import LostLease, VtocError
+from vtoc_bots.core.errors import LostLease, TransientError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import Grip, LeaseKeeper
 from vtoc_bots.core.messages import OutboundKind
@@ -151,6 +151,8 @@ class _Advance:
             playbook = self._runner._library.of_run(run.playbook, run.digest, run.source)
             station = await self._runner._people.station(run.station)
             operator = None if run.operator_id is None else await self._runner._people.operator(run.operator_id)
+        except TransientError:
+            raise  # the database, not the playbook: the run is taken up again when its lease has run out
         except VtocError as error:
             await self._end(None, "failed", None, str(error))
             return
@@ -251,6 +253,8 @@ class _Advance:
         self._cancel_by = stored.cancel_by or self._cancel_by
 
     async def _run_all(self, calls: tuple[StepCall, ...]) -> None:
+        # Frozen after the last checkpoint, this worker would begin what another has done meanwhile.
+        self._grip.check()
         for call in calls:
             self._running[call.step] = call.title
         self._tell()
@@ -272,7 +276,7 @@ class _Advance:
             with span("step", None, step=call.step, action=call.action):
                 output = await self._act(call)
         except _StoppedByCancel:
-            self._cancel_by = (await self._rows.wake_seq(self._run.id))[1]
+            await self._read_wakes()
             return
         except Exception as failure:
             state, error, due = self._failure(call, failure)
@@ -339,10 +343,15 @@ class _Advance:
         if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until):
             self._moved("waiting")
             return True
-        self._grip.check()
-        self._wake_seq, self._cancel_by = await self._rows.wake_seq(self._run.id)
+        await self._read_wakes()
         await self._load()
         return False
+
+    async def _read_wakes(self) -> None:
+        wakes = await self._rows.wakes(self._run.id, self._run.attempt)
+        if wakes is None:
+            raise LostLease(f"run {short_id(self._run.id)} was taken over")
+        self._wake_seq, self._cancel_by = wakes
 
     async def _end(
         self, playbook: Playbook | None, state: str, card: Mapping[str, Any] | None, error: str | None

@@ -134,7 +134,9 @@ SELECT run_id, step, index, state, tries, output, error, due_at, started_at
 FROM vtoc_engine.steps WHERE run_id = ANY($1::uuid[]) ORDER BY run_id, index
 """
 
-_WAKE_SEQ: Final = "SELECT wake_seq, cancel_by FROM vtoc_engine.runs WHERE id = $1"
+_WAKES: Final = """
+SELECT wake_seq, cancel_by FROM vtoc_engine.runs WHERE id = $1 AND attempt = $2 AND state IN ('ready', 'waiting')
+"""
 
 # The run's row is locked and changed by each checkpoint, so no other worker can claim it in between.
 _CHECKPOINT: Final = """
@@ -211,10 +213,10 @@ class RunRows:
         """Park or end the run with its effects; False when it was lost, or woken since `wake_seq` was read."""
         return await self._moves.add(move)
 
-    async def wake_seq(self, run_id: UUID) -> tuple[int, str | None]:
-        """How often the run was woken, and who cancelled it."""
-        row = await self._store.fetchrow(_WAKE_SEQ, run_id)
-        return (row["wake_seq"], row["cancel_by"]) if row else (0, None)
+    async def wakes(self, run_id: UUID, attempt: int) -> tuple[int, str | None] | None:
+        """How often the run was woken, and who cancelled it; None when it was lost or has ended."""
+        row = await self._store.fetchrow(_WAKES, run_id, attempt, idempotent=True)
+        return (row["wake_seq"], row["cancel_by"]) if row else None
 
     async def renew(self, held: Sequence[tuple[UUID, int]]) -> dict[UUID, str | None]:
         """Extend these leases (run, attempt); returns the runs still held, each with who cancelled it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from vtoc_bots.core.queue import PRUNE_LOG, SWEEP_HINTS, Hint
+from vtoc_bots.core.queue import PRUNE_JOBS, PRUNE_LOG, SWEEP_HINTS, Hint
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.pool import Store
 
@@ -117,4 +117,5 @@ class Sweeps:
         """Delete what is older than it is kept."""
         for statement in _RETENTION:
             await self._store.execute(statement, *([days] if "$1" in statement else []), timeout=60)
-        await self._store.execute(PRUNE_LOG, timeout=60)
+        for statement in (PRUNE_JOBS, PRUNE_LOG):
+            await self._store.execute(statement, timeout=60)

@@ -141,7 +141,12 @@ def test_a_missing_beginning_is_found() -> None:
 
 def test_swapped_rows_are_found() -> None:
     lines = chained(new_row(), new_row(), new_row())
-    assert not report([lines[1], lines[0], lines[2]]).ok
+    found = report([lines[1], lines[0], lines[2]])
+    assert found.problems == [
+        (2, "rows 1 to 1 are missing"),
+        (1, f"row {lines[0]['id']} is out of order"),
+        (3, "rows 2 to 2 are missing"),
+    ]
 
 
 def test_a_row_put_in_between_is_found_even_with_right_hashes_of_its_own() -> None:
@@ -172,6 +177,11 @@ def test_rows_not_yet_sealed_are_counted_and_their_details_checked() -> None:
     assert (found.ok, found.sealed, found.unsealed) == (True, 1, 1)
     lines[1]["detail"]["area"] = "50nm"
     assert report(lines).problems[0].position is None
+
+
+def test_a_line_that_is_no_row_is_told_with_its_number() -> None:
+    lines = [orjson.dumps(line) for line in chained(new_row())]
+    assert verify_lines([*lines, b"{"]).problems == [(2, "line 2 is no audit row (JSONDecodeError)")]
 
 
 @given(st.lists(st.binary(max_size=40) | st.just(b'{"at": 5}') | st.just(b"[]") | st.just(b'{"at": "2026-01-01"}')))

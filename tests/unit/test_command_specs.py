@@ -117,6 +117,33 @@ def test_every_type_is_known() -> None:
         bind_text(spec, "a 1 2.5 yes 3 10m 2026-01-01T00:00Z 40nm 49,2 --n 0")
 
 
+def test_a_parameter_that_has_only_a_place_is_known_as_such() -> None:
+    async def placed(ctx: Any, a: str, /, b: str = "") -> Card:
+        """Placed."""
+        return Card.of("x")
+
+    spec = command("placed")(placed)
+    assert [param.kind for param in spec.params] == [ParamKind.PLACE_ONLY, ParamKind.POSITIONAL]
+    assert set(spec.by_name) == {"b"}
+
+
+class Priority(Enum):
+    NOT_NOW = 1
+    NOW = 2
+
+
+def test_an_enum_of_numbers_goes_by_its_names() -> None:
+    async def rank(ctx: Any, priority: Priority) -> Card:
+        """Rank."""
+        return Card.of("x")
+
+    spec = command("rank")(rank)
+    assert [value for value, _ in spec.params[0].type.choices] == ["not_now", "now"]
+    call = bind_text(spec, "NOT-NOW")
+    assert isinstance(call, Call)
+    assert call.values["priority"] is Priority.NOT_NOW
+
+
 @pytest.mark.parametrize(
     ("limit", "good", "bad", "said"),
     [
@@ -149,6 +176,7 @@ def test_a_length_is_checked() -> None:
 
     spec = command("limited")(limited)
     assert isinstance(bind_text(spec, "abcd"), Call)
+    assert isinstance(bind_text(spec, "ab"), Call)
     for bad in ("a", "abcde"):
         with pytest.raises(UsageError, match="characters long"):
             bind_text(spec, bad)

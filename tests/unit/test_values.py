@@ -132,6 +132,7 @@ def test_no_quantity_takes_what_is_no_number(value: object) -> None:
     ("text", "latitude", "longitude"),
     [
         ("49.01,2.55", 49.01, 2.55),
+        (" 90, -180 ", 90, -180),
         ("-33.9, 151.2", -33.9, 151.2),
         ("49.01 2.55", 49.01, 2.55),
         ("N49.01 E2.55", 49.01, 2.55),
@@ -158,9 +159,22 @@ def test_what_is_no_position_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "value", [(91, 0), (0, 181), (-91, 181), (True, 0), ("1", "2"), (1,), (1, 2, 3), (float("nan"), 0), 5, None]
+)
+def test_what_is_no_pair_of_degrees_is_no_position(value: object) -> None:
+    with pytest.raises(ValueError, match="is no position; write"):
+        POSITION.read(value)
+
+
+def test_a_pair_of_degrees_is_a_position() -> None:
+    assert POSITION.read([90, -180]) == Position(90.0, -180.0)
+
+
+@pytest.mark.parametrize(
     ("text", "area"),
     [
         ("station", Area()),
+        (" Station ", Area()),
         ("everywhere", Area(everywhere=True)),
         ("40nm", Area(radius_m=74_080.0)),
         ("49.0,2.5,40nm", Area(radius_m=74_080.0, centre=Position(49.0, 2.5))),
@@ -177,7 +191,7 @@ def test_an_area_is_understood(text: str, area: Area) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["40", "0nm", "49,2.5,40", "1,2,3,4,5", "5,52,-10,40", "1,2,1,3", "bbox", "bbox:1,2", "40mn!"]
+    "text", ["40", "0nm", "49,2.5,40", "1,2,3,2", "1,2,3,4,5", "5,52,-10,40", "1,2,1,3", "bbox", "bbox:1,2", "40mn!"]
 )
 def test_what_is_no_area_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no area; write station"):
@@ -216,6 +230,8 @@ def test_a_saved_area_that_names_itself_ends() -> None:
 def test_a_box_across_the_antimeridian_holds_both_its_sides() -> None:
     box = Box(170.0, -20.0, -170.0, -10.0)
     assert box.contains(-15, 175)
+    assert box.contains(-20, 170)
+    assert box.contains(-10, -170)
     assert box.contains(-15, -175)
     assert box.contains(-15, 180)
     assert not box.contains(-15, 0)
@@ -271,6 +287,14 @@ def test_yes_and_no_have_many_words(text: str, value: bool) -> None:
     assert BOOL.parse(text) is value
 
 
+def test_a_whole_number_may_have_spaces_around_it_and_json_may_write_it_as_a_fraction() -> None:
+    assert INT.parse(" -30 ") == -30
+    assert INT.read(30.0) == 30
+    for wrong in (30.5, True, None, math.inf):
+        with pytest.raises(ValueError, match="no whole number"):
+            INT.read(wrong)
+
+
 def test_text_takes_no_number_because_yaml_reads_phone_numbers_as_such() -> None:
     with pytest.raises(ValueError, match="put it in quotes"):
         STRING.read(5)
@@ -292,6 +316,15 @@ def test_a_choice_ignores_case_and_kind_of_hyphen() -> None:
 def test_a_wrong_choice_is_told_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"“bleu” is not one of dark_red, blue; did you mean blue\?"):
         choice_type(["dark_red", "blue"]).parse("bleu")
+
+
+def test_a_choice_may_stand_for_any_value_and_takes_only_that() -> None:
+    kind = choice_type({"one": 1, "million": 1_000_000, "half": 0.5})
+    assert kind.show(int("1000000")) == "million"
+    assert kind.read(int("1000000")) == 1_000_000
+    for other in (True, 1.0, 2, None):
+        with pytest.raises(ValueError, match="is not one of one, million, half"):
+            kind.read(other)
 
 
 def test_a_choice_without_values_is_refused() -> None:

@@ -73,7 +73,8 @@ def code_span(text: str) -> str:
     """The text as a CommonMark code span, whatever it holds; line ends become spaces (CommonMark 0.31, 6.1)."""
     line = " ".join(text.splitlines())
     fence = "`" * (_longest_run(line) + 1)
-    pad = " " if line[:1] == "`" or line[-1:] == "`" else ""
+    # A reader takes one space off both ends, so that backticks and spaces may stand there.
+    pad = " " if line[:1] in ("`", " ") or line[-1:] in ("`", " ") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
 
 

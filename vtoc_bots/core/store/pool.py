@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
+import structlog
 
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.connection import TIMEOUT_SECONDS, Connection, Row, connect
 from vtoc_bots.core.store.retry import (
+    DRIVER_ERRORS,
     DatabaseUnavailable,
     TransactionConflict,
     backoff,
@@ -27,7 +29,15 @@ from vtoc_bots.core.store.urls import ROLES, DatabaseUrl, DatabaseUrls
 
 __all__ = ["Connection", "Row", "Session", "Store"]
 
+logger = structlog.get_logger(__name__)
+
 T = TypeVar("T")
+
+
+class _Pool(NamedTuple):
+    pool: asyncpg.Pool
+    is_pooled: bool
+    """Whether a transaction pooler stands between."""
 
 
 class Store:
@@ -57,7 +67,8 @@ class Store:
         self._timeout = timeout_seconds
         self._retry_seconds = retry_seconds
         self._sleep = sleep
-        self._pools: dict[str, asyncpg.Pool] = {}
+        self._pools: dict[str, _Pool] = {}
+        self._own_databases: frozenset[str] | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -81,7 +92,7 @@ class Store:
         """Close every connection; those in use are given two seconds."""
         self._closed = True
         pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
+        for pool, _ in pools:
             try:
                 await asyncio.wait_for(pool.close(), timeout=2)
             except TimeoutError:
@@ -144,7 +155,7 @@ class Store:
 
         It logs in as the role's own login, which has no right on the engine's schema or another role's.
         """
-        async with self._raw(f"session:{station.role}") as raw:
+        async with self._raw(await self._pool(f"session:{station.role}")) as raw:
             await _begun(raw, opening(station), self._timeout)
             async with _ended(raw, self._timeout):
                 yield Session(raw, station, self._timeout)
@@ -157,13 +168,12 @@ class Store:
 
     async def direct_connection(self) -> Any:
         """A driver connection of its own past any pooler, for the queue's LISTEN alone. The caller closes it."""
-        try:
-            return await connect(self.urls.direct, f"{self._application} queue")
-        except Exception as error:
-            raise transient(error, is_closed=True) or error from error
+        return await _connected(connect(self.urls.direct, f"{self._application} queue"))
 
     def _engine_key(self, role: str | None) -> str:
-        return f"engine:{role}" if role in self.urls.roles else "engine:"
+        if self._own_databases is None:
+            self._own_databases = frozenset(self.urls.roles)
+        return f"engine:{role}" if role in self._own_databases else "engine:"
 
     def _url(self, key: str) -> DatabaseUrl:
         """Where the pool of this key connects: ``engine:[role]`` or ``session:role``."""
@@ -172,8 +182,9 @@ class Store:
 
     @asynccontextmanager
     async def _lend(self, key: str, *, transaction: bool) -> AsyncIterator[Connection]:
-        async with self._raw(key) as raw:
-            if not transaction and not self._url(key).is_pooled:
+        pool = await self._pool(key)
+        async with self._raw(pool) as raw:
+            if not transaction and not pool.is_pooled:
                 yield Connection(raw, self._timeout)
                 return
             # A transaction pooler may give each autocommit statement another server, one that lacks the prepared half.
@@ -182,18 +193,21 @@ class Store:
                 yield Connection(raw, self._timeout)
 
     @asynccontextmanager
-    async def _raw(self, key: str) -> AsyncIterator[Any]:
-        pool = self._pools.get(key) or await self._open_pool(key)
-        try:
-            raw = await pool.acquire(timeout=self._timeout)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise transient(error, is_closed=True) or error from error
+    async def _raw(self, pool: _Pool) -> AsyncIterator[Any]:
+        raw = await _connected(pool.pool.acquire(timeout=self._timeout))
         try:
             yield raw
         finally:
-            await pool.release(raw, timeout=self._timeout)
+            try:
+                await pool.pool.release(raw, timeout=self._timeout)
+            except DRIVER_ERRORS as error:
+                # The pool has closed it; what its work came to is told by the work.
+                logger.debug("connection_dropped", error=str(error))
 
-    async def _open_pool(self, key: str) -> asyncpg.Pool:
+    async def _pool(self, key: str) -> _Pool:
+        return self._pools.get(key) or await self._open_pool(key)
+
+    async def _open_pool(self, key: str) -> _Pool:
         async with self._opening:
             if self._closed:
                 raise DatabaseUnavailable("database: the store is closed")
@@ -201,7 +215,7 @@ class Store:
                 self._pools[key] = await self._new_pool(key)
             return self._pools[key]
 
-    async def _new_pool(self, key: str) -> asyncpg.Pool:
+    async def _new_pool(self, key: str) -> _Pool:
         if key.startswith("session:") and key.removeprefix("session:") not in ROLES:
             raise ValueError(f"no station role {key.removeprefix('session:')!r}: it is one of {', '.join(ROLES)}")
 
@@ -212,13 +226,25 @@ class Store:
             """No reset: nothing of ours outlives its transaction, and the round trip would cost as much as the work."""
 
         engine, role = self._limits
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             connect=connected,
             reset=kept,
             min_size=0,
             max_size=role if key.startswith("session:") else engine,
             max_inactive_connection_lifetime=300.0,
         )
+        return _Pool(pool, self._url(key).is_pooled)
+
+
+async def _connected(connecting: Awaitable[Any]) -> Any:
+    """A connection; what passes by itself is raised as DatabaseUnavailable."""
+    try:
+        return await connecting
+    except DRIVER_ERRORS as error:
+        known = transient(error, is_closed=True)
+        if known is None:
+            raise
+        raise known from error
 
 
 async def _begun(raw: Any, sql: str, timeout_seconds: float) -> None:

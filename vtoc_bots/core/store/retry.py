@@ -21,6 +21,9 @@ class TransactionConflict(TransientError):
     """A deadlock or a serialization failure: the transaction was rolled back and may be done again."""
 
 
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""Everything that the driver raises."""
+
 # What a lost connection raises. A restart shows as OperatorInterventionError (shutdown, crash, starting up).
 _LOST: Final = (
     OSError,
@@ -52,7 +55,7 @@ async def driven(raw: Any, call: Awaitable[T]) -> T:
     """Await a call of the driver on the connection `raw`; what passes by itself is raised as a TransientError."""
     try:
         return await call
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+    except DRIVER_ERRORS as error:
         known = transient(error, is_closed=is_gone(raw))
         if known is None:
             raise

@@ -246,6 +246,7 @@ def test_the_help_of_a_command_tells_all_of_it() -> None:
     assert card.title == "/track watch"
     assert table.rows[1] == ("--kind", "one of air, sea", "air", "what moves there")
     assert table.rows[0][2] == "required"
+    assert table.rows[2] == ("--quiet", "nothing (--no-quiet is its opposite)", "no", "")
     texts = "\n".join(block.text for block in card.blocks if isinstance(block, Text))
     for part in ("Watch a track.", usage_line(watch), "/track watch A1 --kind sea", "Needs lead, at ops stations."):
         assert part in texts

@@ -33,7 +33,7 @@ def command_card(spec: CommandSpec) -> Card:
     """One command: usage, parameters, examples, and who may use it."""
     blocks: list[Block | str] = [spec.summary, code_block(usage_line(spec))]
     if spec.params:
-        rows = tuple((_name(param), param.type.accepts, _default(param), param.help) for param in spec.params)
+        rows = tuple((_name(param), _takes(param), _default(param), param.help) for param in spec.params)
         with_help = any(param.help for param in spec.params)
         columns = ("parameter", "takes", "default", "meaning") if with_help else ("parameter", "takes", "default")
         blocks.append(Table(columns=columns, rows=tuple(row[: len(columns)] for row in rows)))
@@ -103,6 +103,10 @@ def _usage(param: Param) -> str:
 
 def _name(param: Param) -> str:
     return param.label if param.is_positional else f"--{param.label}"
+
+
+def _takes(param: Param) -> str:
+    return f"nothing (--no-{param.label} is its opposite)" if param.is_switch else param.type.accepts
 
 
 def _default(param: Param) -> str:

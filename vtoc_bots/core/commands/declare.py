@@ -35,35 +35,24 @@ def command(
     The docstring's first line is the summary. `name` is one or more lower-case words; `level` None is anyone, an
     unknown identity included; `examples` are whole commands and are checked. Raises PluginError.
     """
+    also, for_roles, shown = tuple(aliases), frozenset(roles), tuple(examples)
+    least = _checked(name, also, for_roles, level)
 
     def make(call: Handler) -> CommandSpec:
-        where = f"command {name}"
-        for each in (name, *aliases):
-            if not _NAME.fullmatch(each) or len(each) > MAX_NAME:
-                raise PluginError(
-                    f"{where}: {each!r} is no command name; use lower-case words, at most {MAX_NAME} characters"
-                )
-        unknown = frozenset(roles) - ROLES
-        if unknown:
-            raise PluginError(f"{where}: no role {', '.join(sorted(unknown))}; roles are ops, intel and logistics")
-        try:
-            least = None if level is None else Level.parse(level)
-        except ValueError as error:
-            raise PluginError(f"{where}: {error}") from error
         params, inputs = params_of(name, call)
         summary, _, more = (inspect.getdoc(call) or "").partition("\n")
         if not summary:
-            raise PluginError(f"{where}: {call.__qualname__} needs a docstring; its first line is the help")
+            raise PluginError(f"command {name}: {call.__qualname__} needs a docstring; its first line is the help")
         spec = CommandSpec(
             name=name,
             call=call,
             params=params,
             level=least,
-            roles=frozenset(roles),
+            roles=for_roles,
             summary=summary.strip(),
             help=more.strip(),
-            examples=tuple(examples),
-            aliases=tuple(aliases),
+            examples=shown,
+            aliases=also,
             private=private,
             inputs=inputs,
         )
@@ -71,6 +60,22 @@ def command(
         return spec
 
     return make
+
+
+def _checked(name: str, aliases: tuple[str, ...], roles: frozenset[str], level: str | None) -> Level | None:
+    """The level, once names and roles are known to be right."""
+    where = f"command {name}"
+    for each in (name, *aliases):
+        if not _NAME.fullmatch(each) or len(each) > MAX_NAME:
+            raise PluginError(
+                f"{where}: {each!r} is no command name; use lower-case words, at most {MAX_NAME} characters"
+            )
+    if unknown := roles - ROLES:
+        raise PluginError(f"{where}: no role {', '.join(sorted(unknown))}; roles are ops, intel and logistics")
+    try:
+        return None if level is None else Level.parse(level)
+    except ValueError as error:
+        raise PluginError(f"{where}: {error}") from error
 
 
 def _check_examples(spec: CommandSpec) -> None:

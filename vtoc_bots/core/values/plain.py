@@ -117,9 +117,7 @@ def choice_type(values: Mapping[str, T] | Iterable[str], name: str = "choice") -
     table: dict[str, Any] = dict(values) if isinstance(values, Mapping) else {word: word for word in values}
     if not table:
         raise ValueError("a choice needs at least one value")
-    by_key = {_key(word): word for word in table}
-    word_of = {id(value): word for word, value in table.items()}
-    listed = ", ".join(table)
+    by_key, listed = {_key(word): word for word in table}, ", ".join(table)
 
     def word(text: str) -> str:
         found = by_key.get(_key(text))
@@ -130,7 +128,7 @@ def choice_type(values: Mapping[str, T] | Iterable[str], name: str = "choice") -
         raise WrongValue(f"{shown(text)} is not one of {listed}" + (f"; did you mean {fix}?" if fix else ""), fix)
 
     def show(value: Any) -> str:
-        return word_of.get(id(value)) or next(word for word, other in table.items() if other == value)
+        return next(word for word, other in table.items() if other == value)
 
     def read(value: Any) -> Any:
         if isinstance(value, str):

@@ -1,0 +1,146 @@
+"""Sending on a real Postgres: what is unknown stays so until it is known, and nothing is shown twice unmarked."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.engine_kit import Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
+from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
+from vtoc_bots.core.outbox import MAX_FAULTS
+from vtoc_bots.core.store.pool import Store
+
+
+async def test_a_send_of_unknown_end_is_repeated_and_marked_where_nothing_can_be_looked_up(store: Store) -> None:
+    post = Post(store, ScriptedTransport(Unknown("cut off")))
+    await post.put("k")
+    await post.deliver()
+    assert await post.states() == {"k": "unknown"}
+    await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, True]
+
+
+@pytest.mark.parametrize("error", [RateLimited("slow", 60.0), NotSent("down")])
+async def test_a_repeat_stays_marked_though_the_platform_refused_a_try_in_between(
+    store: Store, error: Exception
+) -> None:
+    post = Post(store, ScriptedTransport(Unknown("cut off"), error))
+    await post.put("k")
+    for _ in range(3):
+        await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, True, True]
+
+
+async def test_what_the_platform_has_is_not_sent_again(store: Store) -> None:
+    transport = ScriptedLookingTransport(Unknown("cut off"))
+    post = Post(store, transport)
+    await post.put("k")
+    await post.deliver()
+    transport.shown["k"] = receipt_of(transport.sent[0])
+    await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    assert len(transport.sent) == 1
+    assert await store.fetchval("SELECT receipt ->> 'ref' FROM vtoc_engine.outbox") == "ref of k"
+
+
+@pytest.mark.parametrize("error", [RateLimited("slow", 60.0), NotSent("down"), Unknown("cut off")])
+async def test_a_look_up_that_failed_is_done_again_before_anything_is_sent(store: Store, error: Exception) -> None:
+    transport = ScriptedLookingTransport(Unknown("cut off"), error)
+    post = Post(store, transport)
+    await post.put("k")
+    await post.deliver()
+    transport.shown["k"] = receipt_of(transport.sent[0])
+    await post.deliver()
+    assert await post.states() == {"k": "unknown"}
+    await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    assert (len(transport.sent), transport.looks) == (1, 2)
+
+
+async def test_what_the_platform_does_not_have_is_sent_unmarked(store: Store) -> None:
+    post = Post(store, ScriptedLookingTransport(Unknown("cut off")))
+    await post.put("k")
+    await post.deliver()
+    await post.deliver()
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, False]
+
+
+async def test_a_worker_killed_while_it_edits_leaves_the_edit_to_another(store: Store) -> None:
+    transport = ScriptedLookingTransport()
+    post = Post(store, transport)
+    await post.put("k", "approval", "Approve?")
+    await post.deliver()
+    transport.shown["k"] = receipt_of(transport.sent[0])
+    await post.revise("k", "Approved by ada")
+    await post.deliver_until_killed()
+    await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    last = transport.sent[-1]
+    assert (last.card.title, last.may_be_repeat) == ("Approved by ada", False)
+    assert last.edits is not None
+
+
+async def test_a_card_revised_while_its_first_send_was_cut_off_is_edited_to_its_latest(store: Store) -> None:
+    transport = ScriptedLookingTransport()
+    post = Post(store, transport)
+    await post.put("k", "approval", "Approve?")
+    await post.deliver_until_killed()
+    await post.revise("k", "Approved by ada")
+    await post.put("later")
+    transport.shown["k"] = Receipt("ref of k", datetime(2026, 1, 1, tzinfo=UTC))
+    await post.deliver()
+    assert await post.states() == {"k": "sent", "later": "sent"}
+    first = transport.sent[0]
+    assert (first.card.title, first.edits) == ("Approved by ada", transport.shown["k"])
+
+
+async def test_a_platform_that_is_away_for_hours_gets_its_messages_in_order_when_it_is_back(store: Store) -> None:
+    post = Post(store, ScriptedTransport(NotSent("away")))
+    await post.put("first")
+    await post.put("second")
+    await store.execute("UPDATE vtoc_engine.outbox SET tries = 500 WHERE key = 'first'")
+    await post.deliver()
+    assert await post.states() == {"first": "due", "second": "due"}
+    await post.deliver()
+    assert [outbound.key for outbound in post.transport.sent] == ["first", "first", "second"]
+
+
+async def test_a_card_that_breaks_its_transport_each_time_is_given_up_and_said_in_plain_text(store: Store) -> None:
+    post = Post(store, ScriptedTransport(*(KeyError("a bug") for _ in range(2))))
+    await post.put("k")
+    await store.execute("UPDATE vtoc_engine.outbox SET tries = $1", MAX_FAULTS - 2)
+    await post.deliver()
+    assert await post.states() == {"k": "unknown"}
+    await post.deliver()
+    assert await post.states() == {"k": "refused", "k:plain": "sent"}
+    assert "given up" in post.transport.sent[-1].card.model_dump_json()
+
+
+async def test_a_refused_plain_text_is_not_followed_by_another(store: Store) -> None:
+    post = Post(store, ScriptedTransport(Refused("blocked"), Refused("blocked")))
+    await post.put("k")
+    await post.deliver()
+    assert await post.states() == {"k": "refused", "k:plain": "refused"}
+    await post.deliver()
+    assert len(post.transport.sent) == 2
+
+
+class HangingTransport(ScriptedTransport):
+    """Never answers."""
+
+    async def send(self, outbound: Outbound) -> Receipt:
+        """Hang."""
+        await asyncio.Event().wait()
+        return receipt_of(outbound)
+
+
+async def test_a_send_that_hangs_ends_unknown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vtoc_bots.core.outbox.SEND_TIMEOUT_SECONDS", 0.05)
+    post = Post(store, HangingTransport())
+    await post.put("k")
+    await post.deliver()
+    assert await post.states() == {"k": "unknown"}

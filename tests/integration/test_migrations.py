@@ -190,7 +190,7 @@ async def test_an_owner_who_is_no_superuser_can_migrate_and_run_everything(own_s
     """As on Supabase: one login that may make roles and owns the database, and DATABASE_URL is it."""
     root = await connect(own_server.admin)
     await root.execute("CREATE ROLE centre LOGIN CREATEROLE NOSUPERUSER PASSWORD 'a b/c?ü'")
-    await root.execute("CREATE ROLE authenticator LOGIN NOINHERIT")
+    await root.execute("CREATE ROLE authenticator LOGIN NOINHERIT PASSWORD 'gate'")
     await root.execute("CREATE DATABASE centre OWNER centre")
     await root.execute("GRANT centre TO postgres")
     url = replace(own_server.main, user="centre", password="a b/c?ü", database="centre")
@@ -207,9 +207,17 @@ async def test_an_owner_who_is_no_superuser_can_migrate_and_run_everything(own_s
         await session.execute(
             "INSERT INTO logistics.missions (station_id, code, name) VALUES ($1, 'M-1', 'x')", here.id
         )
-    # Forced: the owner too sees a station's rows only by a policy of its own, not by owning them.
-    assert await store.fetchval("SELECT pg_has_role('authenticator', 'vtoc_logistics', 'MEMBER')")
     await store.close()
+    # Supabase's gateway: nothing by itself, a station's rows as the role and with the claims of a token.
+    gateway = await connect(replace(url, user="authenticator", password="gate"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await gateway.fetch("SELECT * FROM logistics.missions")
+    async with gateway.transaction():
+        await gateway.execute("SET LOCAL ROLE vtoc_logistics")
+        assert await gateway.fetch("SELECT * FROM logistics.missions") == []
+        await gateway.execute("SELECT set_config('request.jwt.claims', $1, true)", f'{{"station_id": "{here.id}"}}')
+        assert len(await gateway.fetch("SELECT * FROM logistics.missions")) == 1
+    await gateway.close()
     await root.close()
 
 

@@ -237,6 +237,22 @@ async def test_what_keeps_it_from_opening_is_told_without_a_secret(database_urls
         assert "wr0ng" not in str(caught.value)
 
 
+async def test_a_server_without_tls_is_refused_unless_the_url_allows_it(database_urls: DatabaseUrls) -> None:
+    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"N")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(no_tls, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = DatabaseUrl.parse(f"postgresql://u:p@127.0.0.1:{port}/d?sslmode=require")
+    with pytest.raises(StartupError, match=r"offers no TLS .*add \?sslmode=disable to DATABASE_URL"):
+        await Store.open(replace(database_urls, main=url), retry_seconds=0.0)
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_closed_store_says_so(database_urls: DatabaseUrls) -> None:
     store = await Store.open(database_urls)
     await store.close()

@@ -36,12 +36,12 @@ async def provision(raw: Any, engine: DatabaseUrl) -> None:
             login = engine.login(role_login(role))
             await _let_in(raw, role_login(role), login.password)
             if _GATEWAY in existing:
-                await _grant(raw, role_login(role), _GATEWAY)
+                await _grant(raw, role_login(role), _GATEWAY, inherited=False)
         user = engine.user.partition(".")[0]
         if user == ENGINE_LOGIN:
             await _let_in(raw, ENGINE_LOGIN, engine.password)
         elif user in existing:
-            await _grant(raw, ENGINE_LOGIN, user)
+            await _grant(raw, ENGINE_LOGIN, user, inherited=True)
         else:
             raise StartupError(
                 f"database at {engine.address} has no login {user!r}: create it, or correct DATABASE_URL"
@@ -60,14 +60,16 @@ async def _let_in(raw: Any, name: str, password: str | None) -> None:
     await raw.execute(f"ALTER ROLE {name} LOGIN PASSWORD {password_literal(password)}")
 
 
-async def _grant(raw: Any, role: str, member: str) -> None:
-    """Make `member` a member, unless it is (a superuser counts as one)."""
-    if await raw.fetchval("SELECT pg_has_role($1::name, $2::name, 'USAGE')", member, role):
+async def _grant(raw: Any, role: str, member: str, *, inherited: bool) -> None:
+    """Make `member` a member, with the role's rights at once or only by SET ROLE, unless it is (a superuser counts)."""
+    kind = "USAGE" if inherited else "MEMBER"
+    if await raw.fetchval("SELECT pg_has_role($1::name, $2::name, $3)", member, role, kind):
         return
-    version = raw.get_server_version().major
     # From 16 on a role's creator may hand it out but not use it, and membership says itself whether it is inherited.
-    inherit = " WITH INHERIT TRUE, SET TRUE" if version >= 16 else ""
-    await raw.execute(f'GRANT {role} TO "{member}"{inherit}')
+    is_said = raw.get_server_version().major >= 16
+    how = f" WITH INHERIT {inherited}, SET TRUE" if is_said else ""
+    quoted = member.replace('"', '""')
+    await raw.execute(f'GRANT {role} TO "{quoted}"{how}')
 
 
 def password_literal(password: str) -> str:

@@ -153,7 +153,7 @@ def operator_invite(
     """Make a code with which an operator joins an account of theirs: they send `/link CODE` from it."""
 
     async def work(store: Any, settings: Settings) -> None:
-        from vtoc_bots.core.runtime import user_name
+        from vtoc_bots.core.installation import user_name
         from vtoc_bots.core.store.operators import Operators
 
         code, until = await Operators(store).invite(name, user_name(), hours)

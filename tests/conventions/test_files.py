@@ -16,8 +16,6 @@ from tests.docs_kit import ROOT, page, python_files, relative, tree
 LONGEST, LONGEST_TEST = 400, 500
 WAITING_TO_BE_SPLIT = {
     "vtoc_bots/core/ports.py": 450,
-    "vtoc_bots/core/runtime.py": 500,
-    "vtoc_bots/core/playbooks/runs.py": 500,
 }
 NO_NOUNS = {"utils", "util", "helpers", "helper", "base", "common", "misc"}
 SLEEPS = {

@@ -43,7 +43,7 @@ def test_an_unpacked_wheel_finds_its_plugins_and_playbooks(wheel: Path, tmp_path
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     code = (
-        "from pathlib import Path; import vtoc_bots; from vtoc_bots.core.runtime import packaged_playbooks;"
+        "from pathlib import Path; import vtoc_bots; from vtoc_bots.core.installation import packaged_playbooks;"
         "from vtoc_bots.core.loader import installed, load; from vtoc_bots.core.settings import load_settings;"
         "from vtoc_bots.core.playbooks.load import load_playbooks;"
         "found = load(load_settings(Path('none'), Path('none'), {}), entries=[e for e in installed() if e.dist.name =="

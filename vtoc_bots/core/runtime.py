@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -23,9 +21,10 @@ from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError, VtocError
+from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
+from vtoc_bots.core.installation import packaged_playbooks, user_name
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
 from vtoc_bots.core.messages import Outbound
@@ -41,6 +40,7 @@ from vtoc_bots.core.playbooks.progress import ProgressBoard
 from vtoc_bots.core.playbooks.runs import Runner
 from vtoc_bots.core.policies import load_policies
 from vtoc_bots.core.ports import Clock, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.probes import register_probes
 from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane, Worker
 from vtoc_bots.core.router import Router
 from vtoc_bots.core.services import SharedServices
@@ -172,7 +172,7 @@ class Runtime:
         self.services = SharedServices(store, self.sources, self.blobs, self.library)
         self.approvals = Approvals(store, self.access, clock)
         self.health = Health(clock, self.metrics)
-        self._probes()
+        register_probes(self.health, store, self.sources, loaded, self._failing, self._workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
             store,
@@ -377,36 +377,6 @@ class Runtime:
         headers = {"User-Agent": f"vtoc-bots/{vtoc_bots.__version__}"}
         return await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout, headers=headers))
 
-    def _probes(self) -> None:
-        async def database() -> str | None:
-            return f"answers in {await self.store.probe() * 1000:.1f} ms"
-
-        async def parts() -> str | None:
-            broken = {**self._failing}
-            for worker in self._workers:
-                broken.update({f"queue.{lane}": "not connected" for lane, ok in worker.connected.items() if not ok})
-            if broken:
-                raise VtocError("; ".join(f"{name}: {why}" for name, why in sorted(broken.items())))
-            return None
-
-        async def sources() -> str | None:
-            states = self.sources.states()
-            silent = [slug for slug, (state, _) in states.items() if state == "silent"]
-            if silent:
-                raise VtocError(f"nothing comes from {', '.join(silent)}")
-            return f"{len(states)} read here"
-
-        async def plugins() -> str | None:
-            broken = [report.name for report in self.loaded.reports if report.state == "broken"]
-            if broken:
-                raise VtocError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
-            return None
-
-        self.health.register("database", database)
-        self.health.register("parts", parts)
-        self.health.register("sources", sources, required=False)
-        self.health.register("plugins", plugins, required=False)
-
     def _about(self) -> dict[str, str]:
         facts = {"version": vtoc_bots.__version__, "station": self.settings.station.callsign}
         facts["database"] = "embedded" if self.settings.database_url is None else "configured"
@@ -417,21 +387,6 @@ class Runtime:
     async def _sent(self, outbound: Outbound) -> None:
         conversation, correlation_id = str(outbound.conversation), outbound.correlation_id
         self.observers.tell("reply_sent", key=outbound.key, conversation=conversation, correlation_id=correlation_id)
-
-
-def packaged_playbooks() -> tuple[Path, ...]:
-    """The playbooks that come with the package: beside it in a checkout, inside it when installed."""
-    package = Path(vtoc_bots.__file__).parent
-    inside = package / "_packaged" / "playbooks"
-    return (inside if inside.is_dir() else package.parent / "playbooks",)
-
-
-def user_name() -> str:
-    """The operating system's user, by the process's real user id."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without an entry
-        return f"uid{os.getuid()}"
 
 
 def _conversation_of(held: Held) -> str:

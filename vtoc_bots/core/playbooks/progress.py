@@ -1,14 +1,15 @@
-"""How far runs are, told by one message each that is edited, coalesced to the latest."""
+"""What runs tell: how far they are, by one message each that is edited to the latest, and how they ended."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
 
-from vtoc_bots.core.cards import Card
+from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.ports import Clock
@@ -102,3 +103,17 @@ def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) 
             only_revise=only_revise,
         )
     return effects
+
+
+def result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:
+    """What a run that has ended says: its playbook's card, or how and why it ended."""
+    if state == "succeeded" and card is not None:
+        made = Card.model_validate(card)
+        return made.model_copy(update={"private": made.private or run.private})
+    if state == "succeeded":
+        return Card.of(run.title, "Done.", severity=Severity.GOOD, private=run.private)
+    title = f"{run.title}: {state}"
+    severity = Severity.BAD if state == "failed" else Severity.WARNING
+    text = error or state
+    ended = text if text.endswith((".", "!", "?")) else f"{text}."
+    return Card.of(title, ended[:1].upper() + ended[1:], severity=severity, private=run.private)

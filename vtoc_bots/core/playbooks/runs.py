@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, assert_never
 from uuid import UUID
 
 import structlog
 
-from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.cards import Card, Severity
+from vtoc_bots.core.cards import Card
 from vtoc_bots.core.errors import LostLease, TransientError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import Grip, LeaseKeeper
@@ -43,8 +41,9 @@ from vtoc_bots.core.playbooks.decisions import (
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
-from vtoc_bots.core.playbooks.progress import ProgressBoard, progress_effects
-from vtoc_bots.core.ports import Blobs, Clock, Services
+from vtoc_bots.core.playbooks.progress import ProgressBoard, progress_effects, result_card
+from vtoc_bots.core.playbooks.step_context import StepContext
+from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.runs import Checkpoint, ClaimedRun, Move, RunRows, StepRow
 
@@ -52,33 +51,6 @@ logger = structlog.get_logger(__name__)
 
 MAX_FAILURES: Final = 12
 """Claims in a row without a checkpoint, after which a run is taken to kill its workers."""
-
-
-@dataclass(slots=True)
-class StepContext:
-    """What an action is given in a run."""
-
-    run_id: UUID | None
-    step_id: str
-    station: Station
-    operator: Operator | None
-    clock: Clock
-    services: Services
-    _tell: Any
-
-    @property
-    def idempotency_key(self) -> str:
-        """``run:step``."""
-        return f"{self.run_id}:{self.step_id}"
-
-    @property
-    def blobs(self) -> Blobs:
-        """Where large results go."""
-        return self.services.blobs
-
-    async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
-        """Tell the asker how far it is."""
-        self._tell(self.step_id, text, done, total)
 
 
 class _StoppedByCancel(Exception):
@@ -365,7 +337,7 @@ class _Advance:
                 key=f"run:{run.id}:result",
                 kind=OutboundKind.RESULT,
                 conversation=run.conversation,
-                card=_result_card(run, state, card, error),
+                card=result_card(run, state, card, error),
                 correlation_id=run.correlation_id,
                 trace=run.trace,
                 message_id=run.message_id,
@@ -424,16 +396,3 @@ class _Advance:
             effects or Effects(),
         )
         return await self._rows.move(move)
-
-
-def _result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:
-    if state == "succeeded" and card is not None:
-        made = Card.model_validate(card)
-        return made.model_copy(update={"private": made.private or run.private})
-    if state == "succeeded":
-        return Card.of(run.title, "Done.", severity=Severity.GOOD, private=run.private)
-    title = f"{run.title}: {state}"
-    severity = Severity.BAD if state == "failed" else Severity.WARNING
-    text = error or state
-    ended = text if text.endswith((".", "!", "?")) else f"{text}."
-    return Card.of(title, ended[:1].upper() + ended[1:], severity=severity, private=run.private)

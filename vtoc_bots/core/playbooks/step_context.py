@@ -1,0 +1,37 @@
+"""What an action is given in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from vtoc_bots.core.access import Operator, Station
+from vtoc_bots.core.ports import Blobs, Clock, Services
+
+
+@dataclass(slots=True)
+class StepContext:
+    """What an action is given in a run."""
+
+    run_id: UUID | None
+    step_id: str
+    station: Station
+    operator: Operator | None
+    clock: Clock
+    services: Services
+    _tell: Callable[[str, str, int | None, int | None], None]
+
+    @property
+    def idempotency_key(self) -> str:
+        """``run:step``."""
+        return f"{self.run_id}:{self.step_id}"
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where large results go."""
+        return self.services.blobs
+
+    async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Tell the asker how far it is."""
+        self._tell(self.step_id, text, done, total)

@@ -1,0 +1,52 @@
+"""What `/readyz` and `/health` look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.loader import Loaded
+from vtoc_bots.core.queue import Worker
+from vtoc_bots.core.sources import Sources
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.web.health import Health
+
+
+def register_probes(
+    health: Health,
+    store: Store,
+    sources: Sources,
+    loaded: Loaded,
+    failing: Mapping[str, str],
+    workers: Sequence[Worker],
+) -> None:
+    """The probes of the database, this process's parts, the sources read here, and the plugins."""
+
+    async def database() -> str | None:
+        return f"answers in {await store.probe() * 1000:.1f} ms"
+
+    async def parts() -> str | None:
+        broken = {**failing}
+        for worker in workers:
+            broken.update({f"queue.{lane}": "not connected" for lane, ok in worker.connected.items() if not ok})
+        if broken:
+            raise VtocError("; ".join(f"{name}: {why}" for name, why in sorted(broken.items())))
+        return None
+
+    async def read_here() -> str | None:
+        states = sources.states()
+        silent = [slug for slug, (state, _) in states.items() if state == "silent"]
+        if silent:
+            raise VtocError(f"nothing comes from {', '.join(silent)}")
+        return f"{len(states)} read here"
+
+    async def plugins() -> str | None:
+        broken = [report.name for report in loaded.reports if report.state == "broken"]
+        if broken:
+            raise VtocError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
+        return None
+
+    health.register("database", database)
+    health.register("parts", parts)
+    health.register("sources", read_here, required=False)
+    health.register("plugins", plugins, required=False)

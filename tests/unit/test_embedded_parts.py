@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_full_disk_is_noticed_before_anything_is_made(tmp_path: Path, monkeypa
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="was removed while it was used"):
         clusters.prepare(tmp_path / "gone", None)
+
+
+def test_only_what_a_vanished_temporary_folder_left_is_cleared(tmp_path: Path) -> None:
+    gone, elsewhere = tmp_path / "gone", Path("/mnt/stick/data")
+    for name, data in (("a", gone), ("b", tmp_path), ("c", elsewhere)):
+        (tmp_path / "shared" / name).mkdir(parents=True)
+        (tmp_path / "shared" / name / "data_folder").write_bytes(os.fsencode(data))
+    (tmp_path / "shared" / "postgres-18.6-0123").mkdir()
+    assert clusters.abandoned(tmp_path / "shared") == [tmp_path / "shared" / "a"]
 
 
 def test_without_any_postgres_it_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

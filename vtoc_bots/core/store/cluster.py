@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,10 +20,13 @@ from typing import Final
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.account import Account, environment, identity, may_pass, may_run, server_account
 from vtoc_bots.core.store.binaries import Binaries, choose, copied
+from vtoc_bots.core.store.strays import processes_in
 
 SHARED: Final = Path("/var/lib/vtoc-bots")
 """Where root keeps what its unprivileged user can't reach elsewhere."""
 
+_OWNER_FILE: Final = "data_folder"
+_TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  named to be cleared, not used
 STATE_FILE: Final = "postgres.json"
 PORT: Final = 5432
 _LONGEST_SOCKET_FOLDER: Final = 85
@@ -124,7 +128,10 @@ def _home(data: Path, account: Account | None) -> Path:
             f"postgres: {data / 'postgres'} exists and user {account.name}, whom the server runs as, can't reach it. "
             f"Let others pass through the folders above it (chmod o+x), or start with a new --data folder"
         )
-    return _shared() / hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+    shared = _shared()
+    for left in abandoned(shared):
+        shutil.rmtree(left, ignore_errors=True)
+    return shared / hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
 
 
 def _shared() -> Path:
@@ -135,11 +142,25 @@ def _shared() -> Path:
     return SHARED
 
 
+def abandoned(shared: Path) -> list[Path]:
+    """Clusters of data folders that were in a temporary folder and are gone.
+
+    Of no others: a folder that is not there may be on a disk that is not mounted.
+    """
+    temporary = {Path(tempfile.gettempdir()).resolve(), *_TEMPORARY}
+    found = []
+    for note in shared.glob(f"*/{_OWNER_FILE}"):
+        data = Path(os.fsdecode(note.read_bytes()))
+        if not data.exists() and temporary & set(data.parents) and not processes_in(note.parent / "postgres", 0):
+            found.append(note.parent)
+    return found
+
+
 def _claim(home: Path, data: Path) -> None:
     """Note whose cluster this is. A data folder that was copied must not share one with its original."""
     home.mkdir(exist_ok=True)
     home.chmod(0o711)
-    owner = home / "data_folder"
+    owner = home / _OWNER_FILE
     known = Path(os.fsdecode(owner.read_bytes())) if owner.exists() else data
     if known != data and (known / STATE_FILE).exists():
         raise StartupError(

@@ -267,7 +267,15 @@ class Runtime:
         for spec in specs:
             context = TransportContext(spec.account, self.clock, self.blobs, self.settings.data_dir, self.address)
             queue = spec.queue or spec.name
-            transport = spec.open(context)
+            try:
+                transport = spec.open(context)
+            except Exception as error:
+                if spec.name == "terminal":
+                    raise
+                # The other platforms run on; health says what is wrong with this one.
+                self._failing[f"transport.{spec.name}"] = f"{type(error).__name__}: {error}"
+                logger.exception("transport_not_opened", transport=spec.name)
+                continue
             deliverer = Deliverer(
                 transport, self.outbox_rows, self.delivering, self.deliver_keeper, self.clock, self.metrics, self._sent
             )
@@ -280,10 +288,11 @@ class Runtime:
         self._forever("deliver_keeper", self.deliver_keeper.run)
         self._queue(Lane("deliver", work, DELIVERIES))
         for spec in specs:
-            inbox = TransportInbox(
-                self.inbox_rows, spec.queue or spec.name, self.router.offer, self.metrics, self.observers
-            )
-            transport = self._transports[spec.name]
+            transport = self._transports.get(spec.name)
+            if transport is None:
+                continue
+            queue, offer = spec.queue or spec.name, self.router.offer
+            inbox = TransportInbox(self.inbox_rows, queue, offer, self.metrics, self.observers)
             if spec.name == "terminal":
                 self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]  # defaults of a lambda have no type
             else:

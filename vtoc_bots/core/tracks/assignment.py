@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vtoc_bots.core.tracks.identity import Identity
+from vtoc_bots.core.tracks.identity import BY_ICAO, Identity
 
 IMPOSSIBLE: Final = 1e6
 MAX_ROWS: Final = 40
@@ -77,7 +77,7 @@ def _crowd(guest: Identity, reporting: frozenset[Identity]) -> tuple[list[Identi
     queue = [guest]
     while queue:
         for candidate in queue.pop().evidence.pairs:
-            if candidate in candidates:
+            if candidate in candidates or _stands_for_another(candidate, guest):
                 continue
             candidates[candidate] = None
             for rival in candidate.suitors:
@@ -87,6 +87,13 @@ def _crowd(guest: Identity, reporting: frozenset[Identity]) -> tuple[list[Identi
                     rivals[rival] = None
                     queue.append(rival)
     return list(rivals), list(candidates)
+
+
+def _stands_for_another(candidate: Identity, guest: Identity) -> bool:
+    """Whether a candidate is itself most likely one of the guest's other candidates, and so no rival to it."""
+    if candidate.host is not None:
+        return guest.host is not candidate
+    return candidate.rank != BY_ICAO and candidate.evidence.favourite() in guest.evidence.pairs
 
 
 def _cost_matrix(

@@ -152,6 +152,14 @@ class Evidence:
         if self.pairs.pop(candidate, None) is not None:
             candidate.suitors.pop(self._owner, None)
 
+    def favourite(self) -> Identity | None:
+        """The candidate that explains the reports best, or None where being alone does."""
+        best, least = None, self.alone
+        for candidate, pair in self.pairs.items():
+            if pair.total < least:
+                best, least = candidate, pair.total
+        return best
+
     def rename(self, old: Identity, new: Identity) -> None:
         """What spoke for `old` speaks for `new`, which it turned out to be."""
         pair = self.pairs.get(old)

@@ -37,11 +37,11 @@ class Row(NamedTuple):
     w: float
 
 
-def fused(filters: Sequence[ConstantVelocityFilter], t: float) -> Fused:
+def fused(filters: Sequence[ConstantVelocityFilter], t: float, leaders: int = 1) -> Fused:
     """The state at `t` of one entity by several filters. Raises ValueError if there are none.
 
-    A filter that contradicts the one with the least variance by kilometres is left out: two aircraft may have been
-    given the same address.
+    Of the first `leaders` the one with the least variance leads. A filter that contradicts it by kilometres is left
+    out: two aircraft may have been given the same address, or an operator may have joined what is far apart.
     """
     if not filters:
         raise ValueError("fusion: there is no filter to fuse")
@@ -50,9 +50,10 @@ def fused(filters: Sequence[ConstantVelocityFilter], t: float) -> Fused:
         row = _row(only, t, only)
         latitude, longitude = only.from_plane(row.x, row.y)
         return Fused(latitude, longitude, row.vx, row.vy, row.p, row.w, ())
-    plane = min(filters, key=lambda one: one.variance_at(t))
+    lead = min(range(leaders), key=lambda place: filters[place].variance_at(t))
+    plane = filters[lead]
     rows = [_row(one, t, plane) for one in filters]
-    best = rows[list(filters).index(plane)]
+    best = rows[lead]
     left_out = tuple(place for place, row in enumerate(rows) if _contradicts(row, best))
     if left_out:
         rows = [row for place, row in enumerate(rows) if place not in left_out]

@@ -127,15 +127,25 @@ def _source(member: SourceTrack, report: Report, reason: str, t: float) -> Track
 
 
 def _tracks(identity: Identity, guests: tuple[Identity, ...], parts: list[Part], t: float) -> Iterator[Track]:
-    """The track of these parts. Those that contradict the best of them are left out and follow, each flagged."""
-    newest = max(parts, key=_time_of) if len(parts) > 1 else parts[0]
-    state = fused([part.filter for part in parts], newest.newest.t)
+    """The track of these parts, the identity's own first.
+
+    Own parts that contradict the best of them are left out and become flagged tracks. Guests that do are not averaged.
+    """
+    newest, state = _combined(parts)
     if state.left_out:
-        for place in state.left_out:
-            yield _contradicting(identity, parts[place], t)
-        parts = [part for place, part in enumerate(parts) if place not in state.left_out]
-        newest = max(parts, key=_time_of)
+        out = [parts[place] for place in state.left_out]
+        newest, state = _combined([part for part in parts if part not in out])
+        for part in out:
+            if part.own:
+                parts.remove(part)
+                yield _contradicting(identity, part, t)
     yield _track(identity.key, identity, guests, parts, newest, state, t)
+
+
+def _combined(parts: list[Part]) -> tuple[Part, Fused]:
+    """The newest part, and the state of all of them at its time."""
+    newest = max(parts, key=_time_of) if len(parts) > 1 else parts[0]
+    return newest, fused([part.filter for part in parts], newest.newest.t, sum(part.own for part in parts))
 
 
 def _contradicting(identity: Identity, part: Part, t: float) -> Track:

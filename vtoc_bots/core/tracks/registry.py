@@ -109,7 +109,8 @@ class Registry:
         if a == b or not self._decisions.undo(a, b):
             return undone
         for identity in list(self.identities.values()):
-            if identity.forced:
+            # What was decided kept them from being compared, so what is known of them is out of date.
+            if identity.forced or identity.key in (a, b):
                 self.association.part(identity)
         for key in self._decisions.joined_keys():
             self._follow_joins(key)

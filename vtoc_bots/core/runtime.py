@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import aiohttp
@@ -193,8 +194,9 @@ class Runtime:
         self.inbox_rows, self.outbox_rows = InboxRows(store), OutboxRows(store)
         handling = ConversationLeases(store, HANDLE, lease)
         self.delivering = ConversationLeases(store, DELIVER, lease)
-        self.handle_keeper: LeaseKeeper[Held] = LeaseKeeper(_conversation_of, handling.renew, clock, lease)
-        self.deliver_keeper: LeaseKeeper[Held] = LeaseKeeper(_conversation_of, self.delivering.renew, clock, lease)
+        of = attrgetter("conversation")
+        self.handle_keeper: LeaseKeeper[Held] = LeaseKeeper(of, handling.renew, clock, lease)
+        self.deliver_keeper: LeaseKeeper[Held] = LeaseKeeper(of, self.delivering.renew, clock, lease)
         self.router = Router(
             self.inbox_rows,
             handling,
@@ -288,9 +290,9 @@ class Runtime:
         self._forever("deliver_keeper", self.deliver_keeper.run)
         self._queue(Lane("deliver", work, DELIVERIES))
         for spec in specs:
-            transport = self._transports.get(spec.name)
-            if transport is None:
+            if spec.name not in self._transports:
                 continue
+            transport = self._transports[spec.name]
             queue, offer = spec.queue or spec.name, self.router.offer
             inbox = TransportInbox(self.inbox_rows, queue, offer, self.metrics, self.observers)
             if spec.name == "terminal":
@@ -394,9 +396,4 @@ class Runtime:
         return facts
 
     async def _sent(self, outbound: Outbound) -> None:
-        conversation, correlation_id = str(outbound.conversation), outbound.correlation_id
-        self.observers.tell("reply_sent", key=outbound.key, conversation=conversation, correlation_id=correlation_id)
-
-
-def _conversation_of(held: Held) -> str:
-    return held.conversation
+        self.observers.tell("reply_sent", key=outbound.key, conversation=str(outbound.conversation))

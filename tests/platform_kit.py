@@ -78,11 +78,11 @@ class Platform:
             while line := await reader.readline():
                 request = json.loads(line)
                 manner = self.manners(request) if request["op"] == "send" else "ok"
-                if request["op"] == "send" and manner in ("ok", "drop"):
+                if request["op"] == "send" and manner in ("ok", "drop", "shown and stalled"):
                     self.sent[request["key"]].append(request)
                 if manner == "drop":
                     break
-                if manner == "hang":
+                if manner in ("hang", "shown and stalled"):
                     await asyncio.sleep(3600)
                 known = self.sent.get(request["key"])
                 answer = {"status": manner, "ref": request["key"] if known else None}
@@ -190,6 +190,8 @@ class KitPlugin:
 class Workers:
     """Worker processes on one database, to be killed and frozen."""
 
+    module = "tests.platform_kit"
+
     def __init__(self, folder: Path, port: int, environ: dict[str, str], *, looks_up: bool = True) -> None:
         (folder / "playbooks").mkdir(exist_ok=True)
         (folder / "playbooks" / "mark_three.yml").write_text(PLAYBOOK)
@@ -212,7 +214,7 @@ class Workers:
         """Start a worker; returns at once."""
         log = (self.folder / f"worker-{len(self.processes)}.log").open("wb")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.platform_kit", env=self._environ, stderr=log, stdout=log, cwd=ROOT
+            sys.executable, "-m", self.module, env=self._environ, stderr=log, stdout=log, cwd=ROOT
         )
         log.close()
         self.processes.append(process)

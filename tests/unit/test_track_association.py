@@ -113,6 +113,18 @@ def test_the_gate_is_twice_as_wide_for_a_pair_that_stands_still(speed: float, in
     assert compared.metres == pytest.approx(800.0, rel=0.01)
 
 
+@pytest.mark.parametrize(("east", "north", "inside"), [(200.0, 0.0, True), (0.0, 200.0, False)])
+def test_clocks_that_differ_widen_the_gate_along_the_direction_of_flight(
+    east: float, north: float, inside: bool
+) -> None:
+    eastward = {"speed_mps": 250.0, "heading_deg": 90.0}
+    merger = TrackMerger()
+    for second in range(5):
+        merger.add(report("roof", "aaaaaa", second, 250.0 * second, sigma_m=20.0, **eastward, **HIGH))
+    merger.add(numbered("1", 4, 1_000.0 + east, north, sigma_m=20.0, **eastward, **HIGH))
+    assert (merged_with(merger, "1") == "aaaaaa") is inside
+
+
 def misses(count: int) -> TrackMerger:
     """A merged number whose last so many reports were far away from its aircraft."""
     merger = watched(("aaaaaa", 0.0, 0.0), seconds=5)
@@ -145,12 +157,12 @@ def test_a_merge_is_switched_only_after_an_alternative_won_three_times() -> None
     merger = TrackMerger()
     both = (("aaaaaa", 0.0, 0.0), ("bbbbbb", 500.0, 0.0))
     fly(merger, range(5), *both)
-    for second in (4, 9, 14):
+    for second in range(4, 300, 5):
         merger.add(numbered("1", second, -100.0, **HIGH))
         fly(merger, range(second + 1, second + 6), *both)
     assert merged_with(merger, "1") == "aaaaaa"
-    wins, second = 0, 14
-    while merged_with(merger, "1") == "aaaaaa" and second < 200:
+    wins = 0
+    while merged_with(merger, "1") == "aaaaaa" and second < 350:
         second += 5
         fly(merger, range(second - 4, second + 1), *both)
         merger.add(numbered("1", second, 550.0, **HIGH))
@@ -182,6 +194,18 @@ def test_a_source_has_one_live_number_for_an_aircraft() -> None:
     assert merged_with(merger, "2") == "c/track:2"
 
 
+def test_a_number_that_is_displaced_by_a_better_one_is_parted_at_once() -> None:
+    merger = watched(("aaaaaa", 0.0, 0.0), seconds=5)
+    for second in range(4, 120, 5):
+        merger.add(numbered("1", second, 600.0 if second > 10 else 0.0, **HIGH))
+        if second > 10:
+            merger.add(numbered("2", second, **HIGH))
+        fly(merger, range(second + 1, second + 6), ("aaaaaa", 0.0, 0.0))
+        assert len(by_id(merger)["aaaaaa"].sources) <= 2
+    assert merged_with(merger, "2") == "aaaaaa"
+    assert merged_with(merger, "1") == "c/track:1"
+
+
 def test_a_new_number_of_the_same_aircraft_is_merged_at_once() -> None:
     merger = watched(("aaaaaa", 0.0, 0.0), seconds=5)
     for second in range(4, 60, 5):
@@ -205,12 +229,22 @@ def test_numbers_of_two_sources_without_any_address_are_merged_and_later_follow_
         merger.add(report("tisb", "9", second, 40.0, namespace="nonicao", sigma_m=100.0, **HIGH))
     (track,) = merger.tracks()
     assert (track.icao, {part.source for part in track.sources}) == (None, {"c", "tisb"})
-    for second in range(30, 90, 5):
+    for second in range(30, 180, 5):
         fly(merger, range(second, second + 5), ("aaaaaa", 0.0, 0.0))
         merger.add(numbered("1", second + 4, **HIGH))
+        assert merged_with(merger, "1") == merged_with(merger, "9", "tisb")
         merger.add(report("tisb", "9", second + 4, 40.0, namespace="nonicao", sigma_m=100.0, **HIGH))
+        assert merged_with(merger, "1") == merged_with(merger, "9", "tisb")
     (track,) = merger.tracks()
     assert (track.icao, {part.source for part in track.sources}) == ("aaaaaa", {"roof", "c", "tisb"})
+    assert merger.counts().get("parted_after_misses") is None
+
+
+def test_a_number_that_waits_for_its_address_does_not_stand_in_the_way_of_another() -> None:
+    merger = between([4.5])
+    assert merged_with(merger, "1") == "c/track:1"
+    merger.add(report("tisb", "9", 4, -200.0, namespace="nonicao", sigma_m=50.0, **HIGH))
+    assert merged_with(merger, "9", "tisb") == "aaaaaa"
 
 
 def test_two_callsigns_are_never_one_entity() -> None:
@@ -236,7 +270,7 @@ def test_a_named_station_under_an_airway_is_not_taken_for_an_airliner_passing_ov
     merger = TrackMerger()
     for second in range(60):
         merger.add(report("roof", "aaaaaa", second, 200.0 * (second - 30), 0.0, **HIGH))
-        if second % 15 == 0:
+        if second >= 30 and second % 10 == 0:
             merger.add(report("aprs", "n0call-1", second, namespace="callsign", sigma_m=100.0))
             assert merged_with(merger, "n0call-1", "aprs") == "callsign:n0call-1"
 
@@ -275,6 +309,37 @@ def test_a_trail_goes_on_with_the_guest_where_the_host_has_fallen_silent() -> No
         merger.add(numbered("1", second, **HIGH))
     (track,) = merger.tracks()
     assert [point.source for point in track.trail] == ["roof"] * 3 + ["c"] * 7
+
+
+def test_a_number_heard_while_an_aircraft_was_silent_is_not_taken_for_it_when_it_returns() -> None:
+    merger = TrackMerger()
+    for second in range(300):
+        silent = 20 <= second < 200
+        fly(merger, range(second, second + 1), ("bbbbbb", 20.0, 0.0))
+        if not silent:
+            fly(merger, range(second, second + 1), ("aaaaaa", 0.0, 0.0))
+        if second % 5 == 0:
+            merger.add(numbered("2", second, 10.0, **HIGH))
+        if second % 5 == 0 and not silent:
+            merger.add(numbered("1", second, 10.0, **HIGH))
+        if second == 19:
+            assert merged_with(merger, "1") == "c/track:1"
+    assert (merged_with(merger, "1"), merged_with(merger, "2")) == ("aaaaaa", "bbbbbb")
+
+
+def test_one_source_read_after_another_is_associated_where_their_times_meet() -> None:
+    merger = watched(("aaaaaa", 0.0, 0.0), seconds=300)
+    for second in range(0, 300, 5):
+        merger.add(numbered("1", second, **HIGH))
+    assert reason_of(merger, "1").startswith("merged at once, 3 hits since")
+
+
+def test_the_callsign_of_the_address_comes_before_its_guests() -> None:
+    merger = TrackMerger()
+    merger.add(report("roof", "aaaaaa", 0, callsign="DLH1", **HIGH))
+    merger.add(numbered("1", 1, callsign="RADAR9", squawk="1000", **HIGH))
+    (track,) = merger.tracks()
+    assert (track.label, track.squawk) == ("DLH1", "1000")
 
 
 def test_neighbours_are_found_across_the_date_line() -> None:

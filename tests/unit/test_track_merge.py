@@ -205,6 +205,14 @@ def test_one_source_replayed_after_another_is_not_forgotten_at_once() -> None:
     assert [part.source for part in track.sources] == ["roof", "hill"]
 
 
+def test_a_source_that_runs_behind_is_forgotten_by_its_own_clock() -> None:
+    merger = TrackMerger()
+    for second in range(0, 600, 5):
+        merger.add(report("roof", "aaaaaa", 3_000 + second, 100.0 * second))
+        merger.add(report("hill", "bbbbbb", second, 100.0 * second))
+        assert ("hill", "icao", "bbbbbb") in merger._registry.entries
+
+
 def test_reports_that_cannot_be_placed_in_time_are_counted() -> None:
     merger = merged(
         report("roof", "3c6444", 0)._replace(event_time=None, received_at=None),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
 from vtoc_bots.core.tracks.assignment import judge
+from vtoc_bots.core.tracks.evidence import NEVER
 from vtoc_bots.core.tracks.gate import compare
 from vtoc_bots.core.tracks.grid import SpatialHash
 from vtoc_bots.core.tracks.identity import BY_GLOBAL_ID, BY_ICAO, Identity
@@ -35,22 +37,34 @@ class Association:
         self._decisions = decisions
         self._settings = settings
         self._pending: dict[Identity, tuple[SourceTrack, Report]] = {}
+        self._newest = -math.inf
+        self._round_ends = -math.inf
+        self.round = 0
+        """How many rounds have been closed."""
         self.counts: Counter[str] = Counter()
 
-    def propose(self, guest: Identity, member: SourceTrack, report: Report, sequence: int) -> None:
+    def advance(self, t: float) -> None:
+        """Take note that time has come to `t`, which closes a round that has lasted `round_seconds`."""
+        self._newest = t
+        if t >= self._round_ends:
+            self._round_ends = t + self._settings.round_seconds
+            self.close_round()
+
+    def propose(self, guest: Identity, member: SourceTrack, report: Report) -> None:
         """Put a report into the present round; a guest that reports again closes it first."""
         waiting = self._pending.get(guest)
         if waiting is not None and report.t - waiting[1].t >= self._settings.round_seconds:
-            self.close_round(sequence)
+            self.close_round()
         self._pending[guest] = (member, report)
 
-    def close_round(self, sequence: int) -> None:
-        """Weigh every report of the round, then decide. `sequence` is the merger's count of reports."""
+    def close_round(self) -> None:
+        """Weigh every report of the round, then decide."""
+        self.round += 1
         if not self._pending:
             return
         pending, self._pending = self._pending, {}
         reporting = frozenset(pending)
-        weighed = [guest for guest, proposal in pending.items() if self._weigh(guest, *proposal, sequence)]
+        weighed = [guest for guest, proposal in pending.items() if self._weigh(guest, *proposal)]
         for guest in weighed:
             self._decide(guest, reporting)
 
@@ -93,7 +107,7 @@ class Association:
         guest.candidate = guest.challenger = None
         guest.evidence.forget()
 
-    def _weigh(self, guest: Identity, member: SourceTrack, report: Report, sequence: int) -> bool:
+    def _weigh(self, guest: Identity, member: SourceTrack, report: Report) -> bool:
         """Compare a report with every candidate. False where it is too old or too vague to say anything."""
         evidence, t = guest.evidence, report.t
         state = member.filter
@@ -120,7 +134,7 @@ class Association:
             else:
                 evidence.drop(candidate)
         evidence.settle()
-        evidence.sequence = sequence
+        evidence.round = self.round if self._newest - t <= reach else NEVER
         return True
 
     def _candidates(self, guest: Identity, member: SourceTrack, report: Report) -> Iterable[Identity]:

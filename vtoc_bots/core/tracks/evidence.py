@@ -24,6 +24,7 @@ OUTSIDE_COST: Final = 15.0
 MEMORY: Final = 30.0
 """No explanation falls further behind the best, so that each can come back when things change."""
 LARGEST_OWN_COST: Final = 15.0
+NEVER: Final = -1
 FIRST_INTERVAL_SECONDS: Final = 12.0
 INTERVAL_GROWTH: Final = 1.2
 LONGEST_INTERVAL_SECONDS: Final = 60.0
@@ -61,7 +62,7 @@ class Evidence:
     (Blackman and Popoli, Design and Analysis of Modern Tracking Systems, chapter 6).
     """
 
-    __slots__ = ("_behind", "_owner", "_prior", "alone", "interval", "own_cost", "pairs", "reports", "sequence", "t")
+    __slots__ = ("_behind", "_owner", "_prior", "alone", "interval", "own_cost", "pairs", "reports", "round", "t")
 
     def __init__(self, owner: Identity) -> None:
         self._owner = owner
@@ -78,8 +79,8 @@ class Evidence:
         self.alone = 0.0
         self.own_cost = 0.0
         self.reports = 0
-        self.sequence = 0
-        """The merger's count of reports at the newest one."""
+        self.round = NEVER
+        """The round in which the newest report was compared with what the others knew of its time, or `NEVER`."""
 
     def forget(self) -> None:
         """Begin anew: what was known of the candidates is no longer true."""
@@ -182,6 +183,8 @@ class Evidence:
         if self.reports == 1:
             return 0.0
         before = self.alone - self.own_cost - self._prior
-        if candidate.since < self.sequence:
+        if self.round == NEVER:
+            return before
+        if candidate.since < self.round:
             return min(self._behind, before + OUTSIDE_COST * (self.reports - 1))
         return min(self._behind, before + NEW_CANDIDATE_COST)

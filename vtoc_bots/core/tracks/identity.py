@@ -115,7 +115,7 @@ class Identity:
         """About how many seconds lie between two of its reports."""
         self.cell: Cell | None = None
         self.since = 0
-        """The merger's count of reports when this identity began to report without a long gap."""
+        """The round after which this identity began to report without a long gap."""
         self.trail: deque[TrackPoint] = deque()
         self._trail_t = -math.inf
         self._trail_cache: tuple[TrackPoint, ...] | None = ()

@@ -38,9 +38,7 @@ class TrackMerger:
         self._settings = settings or MergeSettings()
         self._registry = Registry(self._settings)
         self._counts: Counter[str] = Counter()
-        self._sequence = 0
         self._newest = -math.inf
-        self._round_ends = -math.inf
 
     def add(self, event: TelemetryEvent) -> None:
         """Take in one report. What can't be used is counted (see `counts`); no value of it raises.
@@ -63,7 +61,6 @@ class TrackMerger:
         registry = self._registry
         entry = registry.entries.get((event.source, event.entity_namespace, event.entity_id))
         track, identity = registry.open(event) if entry is None else entry
-        self._sequence += 1
         if event.latitude is None or event.longitude is None:
             track.describe(event, t)
             outcome = ATTRIBUTES_ONLY
@@ -78,17 +75,15 @@ class TrackMerger:
 
     def _moved(self, track: SourceTrack, identity: Identity, report: Report) -> None:
         if identity.silent_at(report.t):
-            identity.since = self._sequence
+            identity.since = self._registry.association.round
         self._registry.moved(identity, report)
         if identity.rank != BY_ICAO:
-            self._registry.association.propose(identity, track, report, self._sequence)
+            self._registry.association.propose(identity, track, report)
 
     def _advance(self, t: float) -> None:
         self._newest = t
-        if t >= self._round_ends:
-            self._round_ends = t + self._settings.round_seconds
-            self._registry.association.close_round(self._sequence)
-            self._registry.forget(t)
+        self._registry.association.advance(t)
+        self._registry.forget(t)
 
     def tracks(self, at: datetime | None = None) -> list[Track]:
         """The picture at a time (default: of the newest report), in order of `track_id`.
@@ -96,7 +91,7 @@ class TrackMerger:
         A track shows until `show_seconds` after its last position. Tracks with `flags` are implausible reports, each
         by itself. Raises ValueError if `at` is naive.
         """
-        self._registry.association.close_round(self._sequence)
+        self._registry.association.close_round()
         if at is None:
             t = self._newest
         elif at.tzinfo is None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tests.platform_kit import KitPlugin, Workers, mark
 from vtoc_bots import ActionContext, Card, Context, TerminalOptions, action, command, hookimpl
+from vtoc_bots.core.observe.logging import configure_logging
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
 
@@ -80,8 +81,8 @@ class TerminalPlugin:
 
     @hookimpl
     def vtoc_actions(self) -> tuple[Any, ...]:
-        """The marking action."""
-        return (mark,)
+        """The marking and the killing action."""
+        return (mark, die)
 
     @hookimpl
     def vtoc_playbooks(self) -> tuple[Path, ...]:
@@ -120,13 +121,17 @@ async def work() -> int:
 async def terminal() -> int:
     """`vtoc-bots chat` (piped), or with KIT_RUNS a worker beside it, on the folder's embedded database."""
     settings = load_settings(folder() / "config", folder() / "data")
+    logs = configure_logging(level="info", secrets=(), file=folder() / f"log-{os.getpid()}")
     if os.environ.get("KIT_RUNS"):
         duties = Duties(web=False, sources=False)
     else:
         duties = Duties(worker=None, web=False, transports=False, sources=False)
         options = TerminalOptions("piped", folder() / "out", 60.0)
         settings = settings.model_copy(update={"terminal": options})
-    return await Runtime(settings, duties, plugins={"kit": TerminalPlugin()}).run()
+    try:
+        return await Runtime(settings, duties, plugins={"kit": TerminalPlugin()}).run()
+    finally:
+        logs.close()
 
 
 if __name__ == "__main__":

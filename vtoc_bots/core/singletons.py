@@ -60,8 +60,10 @@ class Singleton:
         try:
             while not work.done():
                 pause = asyncio.ensure_future(self._clock.sleep(self._renew_seconds))
-                await asyncio.wait({work, pause}, return_when=asyncio.FIRST_COMPLETED)
-                pause.cancel()
+                try:
+                    await asyncio.wait({work, pause}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    pause.cancel()
                 if work.done():
                     break
                 began = self._clock.monotonic()
@@ -80,8 +82,10 @@ class Singleton:
             await self._release()
 
     async def _take(self) -> int | None:
+        taking = self._leases.take(self.name, self._holder, self._lease_seconds, self._detail())
         try:
-            return await self._leases.take(self.name, self._holder, self._lease_seconds, self._detail())
+            # A database that hangs must not keep the holder at work past its lease.
+            return await asyncio.wait_for(taking, self._renew_seconds)
         except Exception as error:  # not taken is not held, whatever the reason
             logger.warning("lease_not_taken", lease=self.name, error=f"{type(error).__name__}: {error}")
             return None

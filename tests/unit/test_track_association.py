@@ -33,9 +33,9 @@ def test_a_report_clearly_of_one_aircraft_is_merged_at_once() -> None:
     merger.add(numbered("1", 9.5, 100.0, 50.0, **HIGH))
     (track,) = merger.tracks()
     assert [part.source for part in track.sources] == ["roof", "c"]
-    assert reason_of(merger, "1") == "merged at once, 0 hits since, 112 m apart (χ² 0.3)"
+    assert reason_of(merger, "1") == "merged at once, hits since: 0, 112 m apart (χ² 0.3)"
     merger.add(numbered("1", 14.5, 30.0, 0.0, **HIGH))
-    assert reason_of(merger, "1") == "merged at once, 1 hits since, 30 m apart (χ² 0.0)"
+    assert reason_of(merger, "1") == "merged at once, hits since: 1, 30 m apart (χ² 0.0)"
 
 
 def test_a_report_outside_the_gate_is_an_aircraft_of_its_own() -> None:
@@ -138,7 +138,7 @@ def misses(count: int) -> TrackMerger:
 def test_a_merge_is_kept_through_four_misses_and_ends_with_the_fifth() -> None:
     merger = misses(4)
     assert merged_with(merger, "1") == "aaaaaa"
-    assert reason_of(merger, "1") == "merged at once, missed 4 times since"
+    assert reason_of(merger, "1") == "merged at once, misses in a row: 4"
     merger = misses(5)
     assert merged_with(merger, "1") == "c/track:1"
     assert merger.counts()["parted_after_misses"] == 1
@@ -233,6 +233,7 @@ def test_numbers_of_two_sources_without_any_address_are_merged_and_later_follow_
         fly(merger, range(second, second + 5), ("aaaaaa", 0.0, 0.0))
         merger.add(numbered("1", second + 4, **HIGH))
         assert merged_with(merger, "1") == merged_with(merger, "9", "tisb")
+        assert " m apart" in reason_of(merger, "9", "tisb")
         merger.add(report("tisb", "9", second + 4, 40.0, namespace="nonicao", sigma_m=100.0, **HIGH))
         assert merged_with(merger, "1") == merged_with(merger, "9", "tisb")
     (track,) = merger.tracks()
@@ -296,11 +297,23 @@ def test_two_velocities_that_disagree_part_two_aircraft_at_one_place() -> None:
 
 def test_a_guest_is_shown_alone_when_its_host_shows_no_more() -> None:
     merger = watched(("aaaaaa", 0.0, 0.0), seconds=5)
-    for second in range(4, 80, 5):
+    for second in range(4, 65, 5):
         merger.add(numbered("1", second, **HIGH))
     assert merged_with(merger, "1", seconds=64) == "aaaaaa"
-    assert merged_with(merger, "1", seconds=66) == "c/track:1"
-    assert list(by_id(merger, 79)) == ["c/track:1"]
+    assert list(by_id(merger, 65)) == ["c/track:1"]
+    assert reason_of(merger, "1").startswith("merged at once")
+    for second in range(65, 80, 5):
+        merger.add(numbered("1", second, **HIGH))
+    assert list(by_id(merger)) == ["c/track:1"]
+
+
+def test_a_number_whose_host_has_gone_finds_another() -> None:
+    merger = watched(("aaaaaa", 0.0, 0.0), seconds=5)
+    for second in range(4, 300, 5):
+        merger.add(numbered("1", second, **HIGH))
+        if second > 100:
+            merger.add(report("hill", "bbbbbb", second, **HIGH))
+    assert merged_with(merger, "1") == "bbbbbb"
 
 
 def test_a_trail_goes_on_with_the_guest_where_the_host_has_fallen_silent() -> None:
@@ -331,7 +344,7 @@ def test_one_source_read_after_another_is_associated_where_their_times_meet() ->
     merger = watched(("aaaaaa", 0.0, 0.0), seconds=300)
     for second in range(0, 300, 5):
         merger.add(numbered("1", second, **HIGH))
-    assert reason_of(merger, "1").startswith("merged at once, 3 hits since")
+    assert reason_of(merger, "1").startswith("merged at once, hits since: 3,")
 
 
 def test_the_callsign_of_the_address_comes_before_its_guests() -> None:

@@ -111,6 +111,11 @@ def test_joins_in_a_row_make_one_track_and_a_split_across_them_is_refused() -> N
     merger.add(report("roof", "aaaaaa", 1))
     (track,) = merger.tracks()
     assert (track.icao, len(track.sources)) == ("aaaaaa", 3)
+    for second in range(2, 400, 5):
+        merger.add(numbered("1", second, 9_000.0))
+        merger.add(report("d", "1", second, -9_000.0, namespace="track", sigma_m=200.0))
+    (track,) = merger.tracks()
+    assert (track.icao, len(track.sources)) == (None, 2), "what was joined through the address is still joined"
     with pytest.raises(UsageError, match="joined through another track"):
         merger.split("aaaaaa", "c/track:1")
     assert merger.undo("d/track:1", "aaaaaa")
@@ -147,3 +152,9 @@ def test_what_was_joined_by_hand_goes_where_its_host_goes() -> None:
     assert merged_with(merger, "1", "d") == "aaaaaa"
     merger.add(numbered("1", 79, 20.0))
     assert merged_with(merger, "1", "c") == "aaaaaa"
+
+
+def test_names_may_hold_slashes_and_colons() -> None:
+    merger = TrackMerger()
+    merger.split("aprs/callsign:dl1abc/p", "c/track:a:1")
+    assert merger.undo("callsign:dl1abc/p", "c/track:a:1")

@@ -133,6 +133,7 @@ def test_the_noise_of_a_position_is_what_its_record_says_else_its_kinds() -> Non
     assert noise.sigma_m(100.0 * SIGMAS_IN_95_PERCENT, "mlat") == pytest.approx(100.0)
     assert noise.sigma_m(None, "mlat") == 150.0
     assert noise.sigma_m(0.0, "never heard of") == 150.0
+    assert noise.sigma_m(1e300, "adsb_icao") == 100_000.0
     assert noise.sigma_m(0.1, "adsb_icao") == 5.0, "no position is better than its clock"
 
 

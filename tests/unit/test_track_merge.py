@@ -42,7 +42,7 @@ def test_the_same_id_of_another_global_namespace_is_one_entity() -> None:
     assert track.sources[0].reason == "same mmsi"
 
 
-@pytest.mark.parametrize("namespace", ["nonicao", "track"])
+@pytest.mark.parametrize("namespace", ["nonicao", "track", "never heard of"])
 def test_the_same_track_number_of_two_sources_is_two_entities(namespace: str) -> None:
     merger = merged(
         report("roof", "17", 0, namespace=namespace), report("hill", "17", 0, 30_000.0, namespace=namespace)

@@ -12,7 +12,7 @@ from vtoc_bots.core.tracks.identity import BY_ICAO, Identity
 
 IMPOSSIBLE: Final = 1e6
 MAX_ROWS: Final = 40
-"""More identities than this in one crowd are not told apart together; the nearest links are."""
+"""A crowd larger than this is cut: the rivals found first, which share a candidate with the guest, stay."""
 OVERDUE_COSTS: Final = (0.0, 4.0, 0.0)
 """What it costs to believe that an identity's number has ended, by how many reports it missed. After that, nothing."""
 

@@ -182,6 +182,9 @@ class Association:
 
     def _keep(self, guest: Identity, host: Identity, candidate: Identity | None) -> None:
         settings = self._settings
+        if guest.evidence.t - host.t > settings.shown_for(host.namespace):
+            self.part(guest)
+            return
         if host.state_at(guest.evidence.t, settings.extrapolate_seconds) is None:
             return
         if candidate is host:

@@ -27,9 +27,9 @@ def identity_key(source: str, namespace: str, entity_id: str, settings: MergeSet
     """The name of an identity: an ICAO address plain, ``mmsi:211234567``, or ``source/track:17`` for a local number."""
     if namespace == "icao":
         return entity_id
-    if namespace in settings.local_namespaces:
-        return source_key(source, namespace, entity_id)
-    return f"{namespace}:{entity_id}"
+    if namespace in settings.global_namespaces:
+        return f"{namespace}:{entity_id}"
+    return source_key(source, namespace, entity_id)
 
 
 def source_key(source: str, namespace: str, entity_id: str) -> str:
@@ -42,8 +42,8 @@ def parsed_key(key: str, settings: MergeSettings) -> tuple[str, str | None]:
 
     ``icao:3c6444`` is ``3c6444``; ``roof/icao:3c6444`` is the source ``roof``'s track of it.
     """
-    source, slash, rest = key.rpartition("/")
-    namespace, colon, entity_id = rest.partition(":")
+    head, colon, entity_id = key.partition(":")
+    source, slash, namespace = head.rpartition("/")
     if not colon:
         return key, None
     identity = identity_key(source, namespace, entity_id, settings)
@@ -52,10 +52,10 @@ def parsed_key(key: str, settings: MergeSettings) -> tuple[str, str | None]:
 
 def address_in(key: str) -> str | None:
     """The ICAO address in an identity's key or a source track's key, or None."""
-    if ":" not in key:
+    head, colon, entity_id = key.partition(":")
+    if not colon:
         return key
-    namespace, _, entity_id = key.rpartition("/")[2].partition(":")
-    return entity_id if namespace == "icao" else None
+    return entity_id if head.rpartition("/")[2] == "icao" else None
 
 
 class Identity:
@@ -101,7 +101,7 @@ class Identity:
         if namespace == "icao":
             self.rank = BY_ICAO
         else:
-            self.rank = BY_LOCAL_NUMBER if namespace in settings.local_namespaces else BY_GLOBAL_ID
+            self.rank = BY_GLOBAL_ID if namespace in settings.global_namespaces else BY_LOCAL_NUMBER
         self.order = (self.rank, serial)
         """Of two identities of one entity the lower is the host."""
         self.rivalry = f"{first.source}/{namespace}" if self.rank == BY_LOCAL_NUMBER else namespace

@@ -17,7 +17,10 @@ class TrackSource(NamedTuple):
     """Seconds between this source's last position and the picture's time."""
     position_kind: str | None
     reason: str
-    """Why it is in this track, in words, e.g. ``same ICAO address`` or ``5 hits, 120 m apart (χ² 1.8)``."""
+    """Why it is in this track, in words.
+
+    E.g. ``same ICAO address`` or ``merged at once, hits since: 5, 120 m apart (χ² 1.8)``.
+    """
 
 
 class TrackPoint(NamedTuple):

@@ -9,7 +9,7 @@ from vtoc_bots.core.tracks.settings import MergeSettings
 
 SIGMAS_IN_95_PERCENT: Final = math.sqrt(-2.0 * math.log(0.05))
 """Radius of the circle that holds 95 % of a two-dimensional normal distribution, in standard deviations."""
-LEAST_SIGMA_M: Final = 5.0
+LEAST_SIGMA_M, LARGEST_SIGMA_M = 5.0, 100_000.0
 LEARNING_RATE: Final = 0.01
 FIRST_RATE: Final = 0.1
 """The n-th report moves the scale by `FIRST_RATE / (1 + n * FIRST_RATE)`, but not by less than `LEARNING_RATE`."""
@@ -31,7 +31,7 @@ class SourceNoise:
     def sigma_m(self, accuracy_m: float | None, position_kind: str | None) -> float:
         """Standard deviation along each axis, metres. `accuracy_m` is a 95 % containment radius."""
         if accuracy_m is not None and accuracy_m > 0.0:
-            return max(accuracy_m / SIGMAS_IN_95_PERCENT, LEAST_SIGMA_M)
+            return min(max(accuracy_m / SIGMAS_IN_95_PERCENT, LEAST_SIGMA_M), LARGEST_SIGMA_M)
         by_kind = self._settings.sigma_by_kind_m
         known = by_kind.get(position_kind) if position_kind is not None else None
         return math.sqrt(self._scale) * (self._settings.default_sigma_m if known is None else known)

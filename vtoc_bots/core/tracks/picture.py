@@ -33,22 +33,38 @@ class Part(NamedTuple):
 def fused_tracks(identities: Iterable[Identity], t: float, settings: MergeSettings) -> Iterator[Track]:
     """The tracks at `t` (seconds since 1970): one for each identity that is no guest of another that shows."""
     for identity in identities:
-        if identity.host is not None:
-            continue
-        parts = list(_parts(identity, _shared(identity), t, settings, own=True))
-        if not identity.guests:
-            if parts:
-                yield from _tracks(identity, (), parts, t)
-            continue
-        guests = tuple(_guests(identity))
-        for guest in guests:
-            more = _parts(guest, _reason(guest) if parts else "its own report", t, settings, own=not parts)
-            if parts:
-                parts.extend(more)
-            elif alone := list(more):
-                yield from _tracks(guest, (), alone, t)
-        if parts:
-            yield from _tracks(identity, guests, parts, t)
+        if identity.host is None:
+            for group in _groups(identity, t, settings):
+                yield from _group_tracks(group, t, settings)
+
+
+def _groups(identity: Identity, t: float, settings: MergeSettings) -> Iterator[tuple[Identity, ...]]:
+    """An identity with its guests; where it shows no more, each guest alone, and those joined by hand together."""
+    if not identity.guests:
+        yield (identity,)
+    elif any(_parts(identity, "", t, settings, own=True)):
+        yield identity, *_guests(identity)
+    else:
+        joined = [guest for guest in identity.guests if guest.forced]
+        if joined:
+            yield tuple(one for guest in joined for one in (guest, *_guests(guest)))
+        for guest in identity.guests:
+            if not guest.forced:
+                yield guest, *_guests(guest)
+
+
+def _group_tracks(group: tuple[Identity, ...], t: float, settings: MergeSettings) -> Iterator[Track]:
+    """The track of identities that are one entity, named after the first that shows."""
+    lead: Identity | None = None
+    parts: list[Part] = []
+    for identity in group:
+        if lead is None:
+            parts += _parts(identity, _shared(identity), t, settings, own=True)
+            lead = identity if parts else None
+        else:
+            parts += _parts(identity, _reason(identity), t, settings, own=False)
+    if lead is not None:
+        yield from _tracks(lead, tuple(one for one in group if one is not lead), parts, t)
 
 
 def flagged_tracks(
@@ -110,8 +126,8 @@ def _reason(guest: Identity) -> str:
     if pair is None or guest.forced:
         return guest.how
     if not pair.latest.inside:
-        return f"{guest.how}, missed {guest.misses} times since"
-    return f"{guest.how}, {guest.hits} hits since, {pair.latest.metres:.0f} m apart (χ² {pair.latest.chi2:.1f})"
+        return f"{guest.how}, misses in a row: {guest.misses}"
+    return f"{guest.how}, hits since: {guest.hits}, {pair.latest.metres:.0f} m apart (χ² {pair.latest.chi2:.1f})"
 
 
 def _source(member: SourceTrack, report: Report, reason: str, t: float) -> TrackSource:

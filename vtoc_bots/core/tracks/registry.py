@@ -142,6 +142,8 @@ class Registry:
         if identity.cell is not None:
             self._grid.remove(identity.cell, identity)
         del self.identities[identity.key]
+        # What was joined through it is still joined.
+        self._follow_joins(identity.key)
 
     def _rehome(self, own_key: str) -> None:
         """Move a source track to where it belongs after a decision."""

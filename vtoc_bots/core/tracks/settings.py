@@ -22,7 +22,9 @@ SIGMA_BY_KIND_M: Final[Mapping[str, float]] = MappingProxyType(
 )
 """Standard deviation along each axis of a position whose record does not say how good it is, by `position_kind`."""
 
-LOCAL_NAMESPACES: Final = frozenset({"nonicao", "track"})
+GLOBAL_NAMESPACES: Final = frozenset(
+    {"icao", "mmsi", "callsign", "registration", "flarm", "ogn", "norad", "meshtastic", "cot"}
+)
 SHIPS_SHOW_SECONDS: Final[Mapping[str, float]] = MappingProxyType({"mmsi": 600.0})
 
 
@@ -34,8 +36,11 @@ class MergeSettings:
     """How long a track shows after its last position."""
     show_seconds_by_namespace: Mapping[str, float] = field(default_factory=lambda: SHIPS_SHOW_SECONDS)
     """The same for one kind of entity: a ship at anchor reports every three minutes."""
-    local_namespaces: frozenset[str] = LOCAL_NAMESPACES
-    """Namespaces whose ids are numbers a source gives out itself; in any other, the same id is the same entity."""
+    global_namespaces: frozenset[str] = GLOBAL_NAMESPACES
+    """Namespaces in which the same id is the same entity, whoever reports it.
+
+    In any other, such as ``nonicao`` or ``track``, ids are numbers that a source gives out itself.
+    """
     late_seconds: float = 8.0
     """How far behind the newest report of its own source track a report may be and still be used."""
     sigma_by_kind_m: Mapping[str, float] = field(default_factory=lambda: SIGMA_BY_KIND_M)

@@ -67,8 +67,7 @@ async def test_a_worker_frozen_in_a_handler_answers_nothing_when_it_thaws(
     frozen.send_signal(signal.SIGSTOP)
     (workers.folder / "gate-hold").unlink()
     other = await workers.start()
-    await becomes(workers, store, "SELECT state FROM vtoc_engine.inbox", "done")
-    await happens(workers, lambda: platform.sent)
+    await becomes(workers, store, "SELECT state FROM vtoc_engine.outbox", "sent")
     before = await store.fetch("SELECT key, state, card FROM vtoc_engine.outbox")
     frozen.send_signal(signal.SIGCONT)
     log = workers.folder / "worker-0.log"

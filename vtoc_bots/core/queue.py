@@ -19,7 +19,7 @@ from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import Channel
 
-from vtoc_bots.core.errors import LostLease
+from vtoc_bots.core.errors import LostLease, TransientError
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.ports import Clock
 
@@ -231,8 +231,9 @@ def _job_of(work: Work, metrics: Metrics | None) -> Callable[[Job], Awaitable[No
         outcome = "done"
         try:
             await work(payload)
-        except LostLease as lost:
-            logger.warning("job_lost", entrypoint=job.entrypoint, payload=payload, error=str(lost))
+        except (LostLease, TransientError) as error:
+            # Expected when Postgres restarts, for many jobs at once: their tracebacks would hold the loop for seconds.
+            logger.warning("job_put_off", entrypoint=job.entrypoint, payload=payload, error=str(error))
         except Exception:
             outcome = "failed"
             # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.

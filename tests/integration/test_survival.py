@@ -14,11 +14,14 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from tests.embedded_kit import data
 from tests.platform_kit import Platform, Workers, know_operator, say, until
 from vtoc_bots.core.store.embedded import Embedded
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.upgrade import upgrade
 from vtoc_bots.core.store.urls import DatabaseUrls
+
+__all__ = ["data"]  # a fixture
 
 UNDONE = """
 SELECT (SELECT count(*) FROM vtoc_engine.inbox WHERE state = 'new') AS messages,
@@ -143,9 +146,8 @@ async def test_a_frozen_worker_that_thaws_writes_nothing(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
 async def test_postgres_restarted_under_load_loses_nothing(
-    how: signal.Signals, platform: Platform, tmp_path: Path
+    how: signal.Signals, platform: Platform, tmp_path: Path, data: Path
 ) -> None:
-    data = tmp_path / "data"
     embedded = await Embedded.acquire(data)
     store: Store | None = None
     workers = Workers(tmp_path, platform.port, {"KIT_DATA": str(data)})

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from vtoc_bots import Card, ConversationId, Message, MessageKind, NotFound, Outbound, OutboundKind, Transport
-from vtoc_bots.core.ports import Accepted, Acknowledgement, Choices, TransportContext
+from vtoc_bots.core.transports import Accepted, Acknowledgement, Choices, TransportContext
 from vtoc_bots.plugins.terminal.exchange import LineState
 from vtoc_bots.plugins.terminal.files import FileSaver
 from vtoc_bots.plugins.terminal.piped import PipedFrontEnd

@@ -31,7 +31,7 @@ from vtoc_bots import (
     TransportContext,
 )
 from vtoc_bots.core.clock import SystemClock
-from vtoc_bots.core.ports import Accepted, Acknowledgement, Choices
+from vtoc_bots.core.transports import Accepted, Acknowledgement, Choices
 from vtoc_bots.plugins.terminal import terminal_spec
 from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings

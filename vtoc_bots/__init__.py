@@ -79,33 +79,19 @@ if TYPE_CHECKING:
         store_tracks,
     )
     from vtoc_bots.core.ports import (
-        Accepted,
         ActionContext,
         ActionSpec,
-        Caps,
-        Choices,
         Clock,
         Connector,
         ConnectorSpec,
         Decoder,
-        Form,
-        FormField,
-        Inbox,
-        Invalid,
-        LooksUpReceipts,
         Observer,
         OpenContext,
-        OpenForm,
         Policy,
         ProbeResult,
-        PublishesCommands,
         Services,
         SourceState,
         Telemetry,
-        TerminalOptions,
-        Transport,
-        TransportContext,
-        TransportSpec,
     )
     from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.telemetry import (
@@ -122,6 +108,25 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
+    from vtoc_bots.core.transports import (
+        Accepted,
+        Acknowledgement,
+        Caps,
+        Choices,
+        Form,
+        FormField,
+        Inbox,
+        Invalid,
+        LooksUpReceipts,
+        OpenForm,
+        PublishesCommands,
+        ReportsHealth,
+        ServesRoutes,
+        TerminalOptions,
+        Transport,
+        TransportContext,
+        TransportSpec,
+    )
     from vtoc_bots.core.values import (
         ApprovalId,
         CommandName,
@@ -139,23 +144,23 @@ if TYPE_CHECKING:
 # Written out, because type checkers believe no other form; packed, because one name a line would be three pages.
 # fmt: off
 __all__ = [
-    "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "ActionContext", "ActionError",
-    "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box", "Button",
-    "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName", "CommandSpec",
-    "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision",
-    "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields", "File",
-    "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level", "LiveFeed",
-    "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext",
-    "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep", "PlaybookId",
-    "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
-    "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "Rest", "RunId", "Sender", "Services", "Settings",
-    "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader", "Telemetry",
-    "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "Track", "TrackId", "TrackMerger",
-    "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec",
-    "Unknown", "UsageError", "Verdict", "VtocError", "action", "bearing_deg", "check_times", "command",
-    "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "new_id", "nm", "parse_short_id",
-    "read_events", "read_tracks", "short_id", "staleness", "store_blob", "store_events", "store_tracks",
-    "usage_line",
+    "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "Acknowledgement", "ActionContext",
+    "ActionError", "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box",
+    "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
+    "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
+    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet",
+    "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid",
+    "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent",
+    "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan",
+    "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
+    "PublishesCommands", "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId",
+    "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
+    "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds",
+    "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
+    "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
+    "bearing_deg", "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card",
+    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
 
@@ -180,6 +185,7 @@ _HOMES = {
     "commands.help": "command_card list_card usage_line",
     "commands.spec": "CommandSpec",
     "context": "Context",
+    "forms": "Form FormField",
     "hookspecs": "hookimpl",
     "ids": "new_id parse_short_id short_id",
     "loader": "PluginManifest",
@@ -189,9 +195,8 @@ _HOMES = {
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
-        "Accepted ActionContext ActionSpec Caps Choices Clock Connector ConnectorSpec Decoder Form FormField Inbox"
-        " Invalid LooksUpReceipts Observer OpenContext OpenForm Policy ProbeResult PublishesCommands Services"
-        " SourceState Telemetry TerminalOptions Transport TransportContext TransportSpec"
+        "ActionContext ActionSpec Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
+        " Services SourceState Telemetry"
     ),
     "settings": "Settings",
     "telemetry": (
@@ -200,6 +205,10 @@ _HOMES = {
     ),
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
+    "transports": (
+        "Accepted Acknowledgement Caps Choices Inbox Invalid LooksUpReceipts OpenForm PublishesCommands"
+        " ReportsHealth ServesRoutes TerminalOptions Transport TransportContext TransportSpec"
+    ),
     "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",
     "values.areas": "Area Box Circle",
     "values.positions": "Position",

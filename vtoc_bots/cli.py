@@ -297,8 +297,8 @@ async def _run(
 ) -> int:
     from vtoc_bots.core.observe.logging import configure_logging, log_path
     from vtoc_bots.core.observe.tracing import configure_tracing
-    from vtoc_bots.core.ports import TerminalOptions
     from vtoc_bots.core.runtime import Runtime
+    from vtoc_bots.core.transports import TerminalOptions
 
     settings = load_settings(config, data)
     if mode is not None:

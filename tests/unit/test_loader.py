@@ -21,9 +21,10 @@ from vtoc_bots.core.errors import PluginError, StartupError
 from vtoc_bots.core.hookspecs import hookimpl
 from vtoc_bots.core.loader import GROUP, Loaded, PluginManifest, PluginState, installed, load, report_rows
 from vtoc_bots.core.playbooks.actions import action
-from vtoc_bots.core.ports import ConnectorSpec, TransportSpec
+from vtoc_bots.core.ports import ConnectorSpec
 from vtoc_bots.core.scopes import Scope
 from vtoc_bots.core.settings import load_settings
+from vtoc_bots.core.transports import TransportSpec
 
 
 class SomeSettings:

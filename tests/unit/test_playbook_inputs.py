@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtoc_bots.core.errors import UsageError
+from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.playbooks.digest import canonical_json
 from vtoc_bots.core.playbooks.inputs import (
     BoundInputs,
@@ -21,7 +22,6 @@ from vtoc_bots.core.playbooks.inputs import (
     shown_input,
 )
 from vtoc_bots.core.playbooks.model import InputSpec, Playbook
-from vtoc_bots.core.ports import FormField
 
 AREA = InputSpec("area", "area", default="station", help="Where to look")
 WINDOW = InputSpec("window", "duration", default="10m", minimum="1m", maximum="24h")

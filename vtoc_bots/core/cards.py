@@ -113,10 +113,12 @@ class Button(_Part):
     command: str | None = None
     token: str | None = None
     style: Literal["plain", "good", "bad"] = "plain"
+    replaces: bool = False
+    """Whether the answer replaces this card, as a page does, where the platform can edit."""
 
 
 class Buttons(_Part):
-    """Choices in a row."""
+    """Choices in a row; more than five may be shown as a menu."""
 
     type: Literal["buttons"] = "buttons"
     buttons: tuple[Button, ...]

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from vtoc_bots.core.documents import Document, Problem, nearest, parse_document, validate
 from vtoc_bots.core.errors import ConfigError, StartupError
+from vtoc_bots.core.messages import ConversationId
 
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["ops", "intel", "logistics"]
@@ -69,6 +70,10 @@ def _schedule(text: str) -> str:
     raise ValueError("a schedule is five cron fields ('*/5 * * * *'), an interval such as 30s or 15m, or now")
 
 
+def _conversation(text: str) -> str:
+    return str(ConversationId.parse(text))
+
+
 def _timezone(text: str) -> str:
     try:
         return ZoneInfo(text).key
@@ -85,7 +90,11 @@ class _Keys(BaseModel):
 
 
 class StationEntry(_Keys):
-    """A station as configured. WGS84 degrees and metres; `channels` are globs over conversations' text form."""
+    """A station as configured. WGS84 degrees and metres.
+
+    `channels` are globs over conversations' text form; `notices` are conversations where the station is told of
+    approvals and of what is wrong.
+    """
 
     slug: Slug
     callsign: str
@@ -96,6 +105,7 @@ class StationEntry(_Keys):
     longitude: float | None = Field(None, ge=-180, le=180)
     radius_m: float | None = Field(None, gt=0)
     channels: tuple[str, ...] = ()
+    notices: tuple[Annotated[str, AfterValidator(_conversation)], ...] = ()
 
     @model_validator(mode="before")
     @classmethod

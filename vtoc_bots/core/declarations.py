@@ -15,7 +15,8 @@ from vtoc_bots.core import hookspecs
 from vtoc_bots.core.commands import CommandSpec
 from vtoc_bots.core.documents import nearest
 from vtoc_bots.core.errors import PluginError
-from vtoc_bots.core.ports import ActionSpec, ConnectorSpec, TransportSpec
+from vtoc_bots.core.ports import ActionSpec, ConnectorSpec
+from vtoc_bots.core.transports import TransportSpec
 
 Declared = Mapping[str, tuple[Any, ...]]
 """Items by kind: transports, connectors, commands, actions, policies, observers, playbooks."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from vtoc_bots.core.ports import ActionSpec, ConnectorSpec, Observer, Policy, TransportSpec
+from vtoc_bots.core.ports import ActionSpec, ConnectorSpec, Observer, Policy
+from vtoc_bots.core.transports import TransportSpec
 
 if TYPE_CHECKING:
     from vtoc_bots.core.commands import CommandSpec

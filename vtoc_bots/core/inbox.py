@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
 
 from vtoc_bots.core.errors import TransientError
+from vtoc_bots.core.floods import Floods
+from vtoc_bots.core.forms import Form
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.messages import Message, MessageKind, message_json
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import current_traceparent
-from vtoc_bots.core.ports import Accepted, Acknowledgement, Choices
 from vtoc_bots.core.store.inbox import InboxRows, NewMessage
+from vtoc_bots.core.transports import Accepted, Acknowledgement, Caps, Choices, Invalid, OpenForm
 
-Offer = Callable[[Message], Awaitable[Choices]]
+_CAN_OPEN = (MessageKind.COMMAND, MessageKind.BUTTON)
+"""What platforms open a form for."""
+
+
+class Asks(Protocol):
+    """What the inbox asks before it stores: `asking.Asking`."""
+
+    async def offer(self, message: Message) -> Choices:
+        """Completions for what is typed so far."""
+        ...
+
+    async def form(self, message: Message) -> Form | None:
+        """The form for what this command lacks, without its token; None where it lacks nothing."""
+        ...
+
+    async def check(self, message: Message) -> Invalid | None:
+        """What is wrong with a form's values; None where nothing is."""
+        ...
 
 
 class TransportInbox:
     """The inbox of one transport; `queue` names the jobs that deliver its conversations' replies."""
 
-    def __init__(self, rows: InboxRows, queue: str, offer: Offer, metrics: Metrics, observers: Observers) -> None:
-        self._rows, self._queue, self._offer = rows, queue, offer
+    def __init__(
+        self,
+        rows: InboxRows,
+        queue: str,
+        caps: Caps,
+        asks: Asks,
+        floods: Floods,
+        metrics: Metrics,
+        observers: Observers,
+    ) -> None:
+        self._rows, self._queue, self._caps, self._asks, self._floods = rows, queue, caps, asks, floods
         self._metrics, self._observers = metrics, observers
 
     async def accept(self, message: Message) -> Acknowledgement:
@@ -28,9 +57,32 @@ class TransportInbox:
 
         Raises TransientError when it could not be stored: do not acknowledge then, the platform will send it again.
         """
+        if not await self._floods.admits(message):
+            self._metrics.message_dropped(message.transport)
+            return Accepted(None)
         if message.kind is MessageKind.CHOICES:
-            return await self._offer(message)
+            return await self._asks.offer(message)
+        if message.kind is MessageKind.FORM and self._caps.form_errors:
+            wrong = await self._asks.check(message)
+            if wrong is not None:
+                return wrong
+        form = await self._asks.form(message) if self._caps.forms and message.kind in _CAN_OPEN else None
+        asked_by = "form" if form else "dialog" if self._caps.dialog else ""
+        accepted = await self._store(message, asked_by)
+        if form is None or accepted.message_id is None:
+            return accepted
+        return OpenForm(replace(form, token=accepted.message_id.hex), accepted.message_id)
+
+    async def unopened(self, message: Message) -> Accepted:
+        """Store a message again whose form could not be opened; what it lacks is asked for in a card."""
+        return await self._store(replace(message, event_id=f"{message.event_id}:unopened"), "")
+
+    async def _store(self, message: Message, asked_by: str) -> Accepted:
+        """`asked_by`: how what is missing is asked for: ``form`` (this one is done), ``dialog`` or by a card."""
         message_id = new_id()
+        body = message_json(message)
+        if asked_by:
+            body["asked_by"] = asked_by
         new = NewMessage(
             id=message_id,
             transport=message.transport,
@@ -38,7 +90,7 @@ class TransportInbox:
             event_id=message.event_id,
             conversation=str(message.conversation),
             queue=self._queue,
-            body=message_json(message),
+            body=body,
             correlation_id=message_id,
             trace=message.trace or current_traceparent(),
         )

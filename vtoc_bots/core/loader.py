@@ -18,8 +18,9 @@ from vtoc_bots.core import hookspecs
 from vtoc_bots.core.commands import CommandSpec
 from vtoc_bots.core.declarations import KINDS, Declared, call_alone, check_hooks, declared_by, implements
 from vtoc_bots.core.errors import PluginError, StartupError
-from vtoc_bots.core.ports import ActionSpec, ConnectorSpec, Observer, Policy, TransportSpec
+from vtoc_bots.core.ports import ActionSpec, ConnectorSpec, Observer, Policy
 from vtoc_bots.core.scopes import Scope
+from vtoc_bots.core.transports import TransportSpec
 
 logger = structlog.get_logger(__name__)
 

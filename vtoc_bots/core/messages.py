@@ -43,7 +43,7 @@ class ConversationId:
 
 
 class MessageKind(StrEnum):
-    """What a person did."""
+    """What a person did. An `EVENT` is for the command of its name that is declared for events, and for no other."""
 
     TEXT = "text"
     COMMAND = "command"
@@ -88,6 +88,8 @@ class Message:
     """Of a native command: its name, e.g. ``track watch``."""
     arguments: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """Of a native command or form: values by parameter name, as the platform gave them."""
+    focused: str | None = None
+    """Of a native command being typed (`CHOICES`): the parameter whose value is wanted."""
     token: str | None = None
     """Of a button or form: the token that names its stored value."""
     message_ref: str | None = None

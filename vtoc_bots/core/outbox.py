@@ -20,10 +20,11 @@ from vtoc_bots.core.leases import Grip, LeaseKeeper
 from vtoc_bots.core.messages import ConversationId, Outbound, OutboundKind, Receipt
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.tracing import span
-from vtoc_bots.core.ports import Clock, LooksUpReceipts, Transport
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects, Row
 from vtoc_bots.core.store.outbox import Ended, OutboxRows, StoredOutbound
+from vtoc_bots.core.transports import LooksUpReceipts, Transport
 
 logger = structlog.get_logger(__name__)
 

@@ -8,11 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
-from vtoc_bots.core.messages import Message, Outbound, Receipt
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
 if TYPE_CHECKING:
@@ -36,87 +35,6 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """What a transport can do; core degrades by these."""
-
-    edit: bool = False
-    threads: bool = False
-    forms: bool = False
-    private: bool = False
-    buttons: bool = False
-    files: bool = False
-    text_limit: int = 4000
-    looks_up_receipts: bool = False
-    """Whether a send that ended unknown can be looked up instead of repeated."""
-
-
-@dataclass(frozen=True, slots=True)
-class FormField:
-    """One value a form asks for. `choices` are (value, label) pairs; empty means free text."""
-
-    name: str
-    label: str
-    help: str = ""
-    required: bool = True
-    default: str | None = None
-    choices: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What is missing from a command. `token` names the stored command that the answers complete."""
-
-    token: str
-    title: str
-    fields: tuple[FormField, ...]
-    submit: str = "Run"
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Stored (or known already); acknowledge and forget."""
-
-    message_id: UUID | None
-    duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OpenForm:
-    """Stored; acknowledge by opening this form."""
-
-    form: Form
-    message_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Autocomplete answers, (value, label); nothing was stored."""
-
-    choices: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Invalid:
-    """A form's own errors by field name; nothing was stored."""
-
-    errors: Mapping[str, str]
-
-
-Acknowledgement = Accepted | OpenForm | Choices | Invalid
-
-
-class Inbox(Protocol):
-    """Where a transport hands messages over."""
-
-    async def accept(self, message: Message) -> Acknowledgement:
-        """Store the message durably, then say how to acknowledge it.
-
-        Raises TransientError when it could not be stored: do not acknowledge then.
-        """
-        ...
-
-
 class Blobs(Protocol):
     """Bytes by their SHA-256, shared by all workers."""
 
@@ -127,75 +45,6 @@ class Blobs(Protocol):
     async def get(self, sha256: str) -> bytes:
         """The bytes. Raises NotFound when retention has removed them."""
         ...
-
-
-class Transport(Protocol):
-    """Carries messages of one chat platform."""
-
-    @property
-    def caps(self) -> Caps:
-        """What it can do."""
-        ...
-
-    async def run(self, inbox: Inbox) -> None:
-        """Receive until cancelled, handing every message to `inbox` before acknowledging it."""
-        ...
-
-    async def send(self, outbound: Outbound) -> Receipt:
-        """Send or edit. Raises NotSent, Unknown, RateLimited or Refused."""
-        ...
-
-
-@runtime_checkable
-class LooksUpReceipts(Protocol):
-    """A transport that can tell whether an outbound of unknown fate was sent."""
-
-    async def look_up(self, outbound: Outbound) -> Receipt | None:
-        """Its receipt, or None when the platform does not have it."""
-        ...
-
-
-@runtime_checkable
-class PublishesCommands(Protocol):
-    """A transport that publishes the commands in the platform's own menus."""
-
-    async def publish(self, commands: tuple[Any, ...]) -> None:
-        """Publish these CommandSpecs."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TerminalOptions:
-    """How this process uses its terminal: a ``prompt`` for a person, or ``piped`` lines that are answered in turn.
-
-    Pictures go to `out_dir`; piped, every line must be answered `wait_seconds` after the last one was read.
-    """
-
-    mode: Literal["prompt", "piped"]
-    out_dir: Path
-    wait_seconds: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TransportContext:
-    """What core gives a transport when it opens it."""
-
-    account: str
-    clock: Clock
-    blobs: Blobs
-    data_dir: Path
-    address: str | None = None
-    """Where this process's web server answers, if it has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransportSpec:
-    """A transport that a plugin offers. `queue` names its delivery queue, by default its own name."""
-
-    name: str
-    open: Callable[[TransportContext], Transport]
-    account: str = "default"
-    queue: str | None = None
 
 
 class Connector(Protocol):

@@ -22,12 +22,13 @@ from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.people import People
-from vtoc_bots.core.ports import Choices, Clock, Services
+from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.budgets import BudgetRows
 from vtoc_bots.core.store.buttons import ButtonRows
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
+from vtoc_bots.core.transports import Choices
 
 logger = structlog.get_logger(__name__)
 

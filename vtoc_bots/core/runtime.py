@@ -18,6 +18,7 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
+from vtoc_bots.core.cards import Card
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
@@ -29,6 +30,7 @@ from vtoc_bots.core.installation import packaged_playbooks, user_name
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
 from vtoc_bots.core.messages import Outbound
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
@@ -40,7 +42,7 @@ from vtoc_bots.core.playbooks.load import load_playbooks
 from vtoc_bots.core.playbooks.progress import ProgressBoard
 from vtoc_bots.core.playbooks.runs import Runner
 from vtoc_bots.core.policies import load_policies
-from vtoc_bots.core.ports import Clock, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.probes import register_probes
 from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane, Worker
 from vtoc_bots.core.router import Router
@@ -61,6 +63,8 @@ from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
 from vtoc_bots.core.sweeper import Sweeper
+from vtoc_bots.core.transports import ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 from vtoc_bots.core.web.server import WebServer, make_app
 
@@ -154,6 +158,9 @@ class Runtime:
         self.observers = Observers(loaded.observers, self.metrics)
         self.leases = LeaseRows(store)
         self.blobs = BlobRows(store)
+        self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
+        await self.notices.know()
+        self.links = FileLinks(self.blobs, clock, store.urls.main.password, settings.public_url)
         self.http = await self._http(stack)
         specs = {spec.type: spec for spec in loaded.connectors}
         self.sources = Sources(
@@ -248,26 +255,35 @@ class Runtime:
         watchdog = Watchdog(self.loaded.modules, self.metrics, self.settings.blocked_seconds)
         watchdog.start()
         stack.callback(watchdog.stop)
+        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
+        work = await self._open_transports(specs)
         if self.duties.web:
-            app = make_app(self.health, self.metrics, self.loaded.routes)
-            settings = self.settings
-            server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
-            self.address = await server.start()
-            stack.push_async_callback(server.close)
+            await self._serve(stack)
         self.desk.about = self._about()
         if self.loaded.observers:
             self._forever("observers", self.observers.run)
-        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
-        await self._open_transports(specs)
+        self._run_transports(specs, work)
         if self.duties.worker:
             self._work()
         elif self.duties.worker is None:
             self._forever("stand_in", self._stand_in)
 
-    async def _open_transports(self, specs: list[TransportSpec]) -> None:
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        """Start the web server, with what plugins and transports add to it."""
+        settings = self.settings
+        app = make_app(self.health, self.metrics, [self.links.add_routes, *self.loaded.routes])
+        for transport in self._transports.values():
+            if isinstance(transport, ServesRoutes):
+                app.add_routes(transport.routes())
+        server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
+        self.address = await server.start()
+        stack.push_async_callback(server.close)
+
+    async def _open_transports(self, specs: list[TransportSpec]) -> dict[str, Callable[[str], Awaitable[None]]]:
+        """Open them, each by itself; the jobs that deliver their replies, by queue."""
         work: dict[str, Callable[[str], Awaitable[None]]] = {}
         for spec in specs:
-            context = TransportContext(spec.account, self.clock, self.blobs, self.settings.data_dir, self.address)
+            context = self._transport_context(spec)
             queue = spec.queue or spec.name
             try:
                 transport = spec.open(context)
@@ -285,6 +301,9 @@ class Runtime:
             self._transports[spec.name] = transport
             if spec.name == "terminal":
                 await self._own_terminal(spec.account)
+        return work
+
+    def _run_transports(self, specs: list[TransportSpec], work: dict[str, Callable[[str], Awaitable[None]]]) -> None:
         if not work:
             return
         self._forever("deliver_keeper", self.deliver_keeper.run)
@@ -299,6 +318,24 @@ class Runtime:
                 self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]  # defaults of a lambda have no type
             else:
                 self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]  # the same
+
+    def _transport_context(self, spec: TransportSpec) -> TransportContext:
+        async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
+            await self._singleton(f"transport:{spec.name}:{name}", work).run()
+
+        async def notice(card: Card, key: str) -> None:
+            await self.notices.send(self.settings.station.slug, card, f"notice:{spec.name}:{key}")
+
+        return TransportContext(
+            spec.account,
+            self.clock,
+            self.blobs,
+            self.settings.data_dir,
+            hold,
+            notice,
+            self.links.address,
+            lambda: self.address,
+        )
 
     async def _own_terminal(self, account: str) -> None:
         """Who can read the data folder's password is admin in its terminal."""
@@ -342,12 +379,12 @@ class Runtime:
         self._forever(f"queue.{lane.name}", worker.run)
 
     def _hold(self, name: str, work: Callable[[int], Awaitable[Any]]) -> None:
+        self._forever(name, self._singleton(name, work).run)
+
+    def _singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
         facts = {"host": socket.gethostname(), "pid": os.getpid()}
         seconds = min(12.0, self.settings.lease_seconds)
-        singleton = Singleton(
-            self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts
-        )
-        self._forever(name, singleton.run)
+        return Singleton(self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts)
 
     def _forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(self._supervised(name, work), name=name)

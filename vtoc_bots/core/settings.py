@@ -36,7 +36,7 @@ from vtoc_bots.core.config import (
 from vtoc_bots.core.documents import Problem, read_document
 from vtoc_bots.core.environment import is_secret_name, merged, secret_values
 from vtoc_bots.core.errors import StartupError
-from vtoc_bots.core.ports import TerminalOptions
+from vtoc_bots.core.transports import TerminalOptions
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -161,6 +161,15 @@ class Variables(BaseModel):
     api_port: int = _set("API_PORT", 8080, "a port, 0 to 65535 (0: any free one)", "Port of HTTP", ge=0, le=65535)
     api_host: str | None = _set(
         "VTOC_API_HOST", None, "an address to listen on", "Default 127.0.0.1 in the embedded profile, else 0.0.0.0"
+    )
+    public_url: HttpUrl | None = _set(
+        "VTOC_PUBLIC_URL", None, _HTTP, "Where people reach this server. Unset: no links to large files are given"
+    )
+    operator_allowlist: Words = _set(
+        "OPERATOR_ALLOWLIST",
+        (),
+        "accounts as transport:user or transport:workspace:user, separated by commas or spaces",
+        "The only accounts that may be operators'. Unset: any account that was linked",
     )
     lease_seconds: float = _seconds("VTOC_LEASE_SECONDS", 10, "How long a claimed row is left to a silent worker")
     sweep_seconds: float = _seconds("VTOC_SWEEP_SECONDS", 1, "How often due rows are looked for")

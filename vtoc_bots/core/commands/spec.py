@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from vtoc_bots.core.access import Ask, Level
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.errors import UsageError
-from vtoc_bots.core.ports import FormField
+from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.values import BOOL, ValueType
 
 Handler: TypeAlias = Callable[..., Awaitable[Card | None]]

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from vtoc_bots.core.documents import nearest
 from vtoc_bots.core.errors import UsageError
+from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.playbooks.model import InputSpec, Playbook
-from vtoc_bots.core.ports import FormField
 from vtoc_bots.core.values import ValueType, value_type
 
 MAX_CHARACTERS: Final = 10_000

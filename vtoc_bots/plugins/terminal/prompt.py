@@ -47,11 +47,12 @@ class Banner:
 
     station: str
     out_dir: Path
-    address: str | None = None
+    address: Callable[[], str | None] = lambda: None
 
     def facts(self) -> list[str]:
         """Two or three lines: what runs here, and where its output goes."""
-        web = [f"Web server: {self.address}"] if self.address else []
+        address = self.address()
+        web = [f"Web server: {address}"] if address else []
         pictures = f"Pictures and files are saved in {self.out_dir.absolute()}."
         return [f"vtoc-bots, station {self.station}.", *web, pictures]
 

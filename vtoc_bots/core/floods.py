@@ -1,0 +1,64 @@
+"""Messages of strangers who send too many are dropped before the database sees them; operators' never are."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from vtoc_bots.core.messages import Message
+from vtoc_bots.core.people import People
+from vtoc_bots.core.ports import Clock
+
+PER_MINUTE: Final = 20
+"""Messages a stranger may send a minute."""
+MOST_SENDERS: Final = 10_000
+KNOWN_SECONDS: Final = 60.0
+"""How long it is believed whether somebody is an operator."""
+LOOKUPS_PER_SECOND: Final = 10.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    tokens: float
+    at: float
+    known: bool = False
+    known_at: float = float("-inf")
+
+
+class Floods:
+    """Admits messages. Bounded: the senders who were quiet for longest are forgotten."""
+
+    def __init__(self, people: People, clock: Clock) -> None:
+        self._people, self._clock = people, clock
+        self._senders: OrderedDict[tuple[str, str, str], _Seen] = OrderedDict()
+        self._lookups, self._lookups_at = LOOKUPS_PER_SECOND, clock.monotonic()
+
+    async def admits(self, message: Message) -> bool:
+        """Whether to store it: within the sender's rate, or from an operator."""
+        key = (message.transport, message.sender.workspace, message.sender.user_id)
+        now = self._clock.monotonic()
+        seen = self._senders.get(key)
+        if seen is None:
+            seen = self._senders[key] = _Seen(PER_MINUTE, now)
+            if len(self._senders) > MOST_SENDERS:
+                self._senders.popitem(last=False)
+        self._senders.move_to_end(key)
+        seen.tokens = min(PER_MINUTE, seen.tokens + (now - seen.at) * PER_MINUTE / 60.0)
+        seen.at = now
+        if seen.tokens >= 1.0:
+            seen.tokens -= 1.0
+            return True
+        if now - seen.known_at > KNOWN_SECONDS and self._may_look(now):
+            seen.known_at = now
+            seen.known = await self._people.sender(message) is not None
+        return seen.known
+
+    def _may_look(self, now: float) -> bool:
+        """A crowd of strangers must not become a crowd of look-ups."""
+        self._lookups = min(LOOKUPS_PER_SECOND, self._lookups + (now - self._lookups_at) * LOOKUPS_PER_SECOND)
+        self._lookups_at = now
+        if self._lookups < 1.0:
+            return False
+        self._lookups -= 1.0
+        return True

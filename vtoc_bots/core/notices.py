@@ -1,0 +1,57 @@
+"""Cards that nobody asked for: what a station is told, in the conversations its configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from vtoc_bots.core.cards import Card
+from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.messages import OutboundKind
+from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.pool import Connection, Store
+
+_WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
+_KNOWN: Final = """
+INSERT INTO vtoc_engine.conversations (id, transport, queue)
+SELECT c, split_part(c, ':', 1), split_part(c, ':', 1) FROM unnest($1::text[]) AS c ORDER BY c
+ON CONFLICT (id) DO NOTHING
+"""
+
+
+class Notices:
+    """Sends notices; `conversations` are those of each station, by slug."""
+
+    def __init__(self, store: Store, conversations: Mapping[str, Sequence[str]]) -> None:
+        self._store, self._conversations = store, conversations
+
+    def of(self, station: str) -> Sequence[str]:
+        """The conversations where the station is told of things."""
+        return self._conversations.get(station, ())
+
+    async def know(self) -> None:
+        """Make these conversations known, so that replies can be delivered there before anybody spoke."""
+        every = sorted({each for some in self._conversations.values() for each in some})
+        if every:
+            await self._store.execute(_KNOWN, every, idempotent=True)
+
+    async def send(self, station: str, card: Card, key: str) -> None:
+        """Send a card to all of them; a second call with the same key does nothing."""
+        effects, head = Effects(), new_id()
+        for conversation in self.of(station):
+            add_outbound(
+                effects,
+                key=f"{key}:{conversation}",
+                kind=OutboundKind.NOTICE,
+                conversation=conversation,
+                card=card,
+                correlation_id=head,
+            )
+        if not effects:
+            return
+
+        async def work(connection: Connection) -> None:
+            await connection.fetch(_WRITE, head, *effect_arguments([(head, effects)]))
+
+        await self._store.run(work, transaction=True, idempotent=True)

@@ -18,23 +18,22 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
-from vtoc_bots.core.cards import Card
+from vtoc_bots.core.asking import Asking
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.errors import Fate, StartupError, VtocError
+from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.installation import packaged_playbooks, user_name
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
-from vtoc_bots.core.messages import Outbound
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
-from vtoc_bots.core.outbox import Deliverer
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.library import Library
@@ -57,13 +56,15 @@ from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.leases import LeaseRows
 from vtoc_bots.core.store.operators import Operators
+from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.partitions import keep_partitions
 from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
 from vtoc_bots.core.sweeper import Sweeper
-from vtoc_bots.core.transports import ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.transport_host import TERMINAL, TransportHost
+from vtoc_bots.core.transports import Transport
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 from vtoc_bots.core.web.server import WebServer, make_app
@@ -71,9 +72,9 @@ from vtoc_bots.core.web.server import WebServer, make_app
 logger = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 10.0
+FOR_A_PERSON_SECONDS: Final = 300.0
 HANDLERS: Final = 64
 STEPS: Final = 64
-DELIVERIES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,7 @@ class Runtime:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers: list[Worker] = []
-        self._transports: dict[str, Transport] = {}
-        self._failing: dict[str, str] = {}
+        self.failing: dict[str, str] = {}
 
     def stop(self) -> None:
         """End `run`: no new work, what is in hand is finished, everything is closed."""
@@ -147,7 +147,9 @@ class Runtime:
         self.stations, self.operators = Stations(store), Operators(store)
         await self.stations.sync(settings.stations)
         channels = {glob: station.slug for station in settings.stations for glob in station.channels}
-        self.people = People(self.operators, self.stations, clock, channels, settings.station.slug)
+        self.people = People(
+            self.operators, self.stations, clock, channels, settings.station.slug, settings.operator_allowlist
+        )
         actions = {spec.name: spec for spec in loaded.actions}
         playbooks, errors = load_playbooks((*packaged_playbooks(), *loaded.playbook_paths), actions)
         if errors:
@@ -178,9 +180,9 @@ class Runtime:
             thin_seconds=settings.thin_seconds,
         )
         self.services = SharedServices(store, self.sources, self.blobs, self.library)
-        self.approvals = Approvals(store, self.access, clock)
+        self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
-        register_probes(self.health, store, self.sources, loaded, self._failing, self._workers)
+        register_probes(self.health, store, self.sources, loaded, self.failing, self._workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
             store,
@@ -194,6 +196,8 @@ class Runtime:
             self.health.check,
             self._about(),
         )
+        self.asking = Asking(self.people, self.desk, ButtonRows(store), OriginalRows(store))
+        self.floods = Floods(self.people, clock)
         self._compose_engine()
 
     def _compose_engine(self) -> None:
@@ -212,11 +216,30 @@ class Runtime:
             self.desk,
             self.services,
             BudgetRows(store),
-            ButtonRows(store),
+            self.asking,
             clock,
             self.metrics,
             handler_seconds=settings.handler_timeout_seconds,
             commands_per_minute=settings.commands_per_minute,
+        )
+        self.host = TransportHost(
+            self,
+            self.inbox_rows,
+            self.outbox_rows,
+            self.delivering,
+            self.deliver_keeper,
+            self.asking,
+            self.floods,
+            self.notices,
+            self.links,
+            self.commands,
+            self.blobs,
+            self.health,
+            clock,
+            self.metrics,
+            self.observers,
+            station=settings.station.slug,
+            data_dir=settings.data_dir,
         )
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease)
@@ -255,93 +278,38 @@ class Runtime:
         watchdog = Watchdog(self.loaded.modules, self.metrics, self.settings.blocked_seconds)
         watchdog.start()
         stack.callback(watchdog.stop)
-        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
-        work = await self._open_transports(specs)
+        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == TERMINAL]
+        self.host.open(specs)
         if self.duties.web:
             await self._serve(stack)
         self.desk.about = self._about()
         if self.loaded.observers:
-            self._forever("observers", self.observers.run)
-        self._run_transports(specs, work)
+            self.forever("observers", self.observers.run)
+        terminal = self.host.terminal()
+        if terminal is not None:
+            account, transport, inbox = terminal
+            await self._own_terminal(account)
+            self.forever(TERMINAL, lambda: self._terminal(transport, inbox))
+        self.host.run()
         if self.duties.worker:
             self._work()
         elif self.duties.worker is None:
-            self._forever("stand_in", self._stand_in)
+            self.forever("stand_in", self._stand_in)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         """Start the web server, with what plugins and transports add to it."""
         settings = self.settings
         app = make_app(self.health, self.metrics, [self.links.add_routes, *self.loaded.routes])
-        for transport in self._transports.values():
-            if isinstance(transport, ServesRoutes):
-                app.add_routes(transport.routes())
+        app.add_routes(self.host.routes())
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
         stack.push_async_callback(server.close)
 
-    async def _open_transports(self, specs: list[TransportSpec]) -> dict[str, Callable[[str], Awaitable[None]]]:
-        """Open them, each by itself; the jobs that deliver their replies, by queue."""
-        work: dict[str, Callable[[str], Awaitable[None]]] = {}
-        for spec in specs:
-            context = self._transport_context(spec)
-            queue = spec.queue or spec.name
-            try:
-                transport = spec.open(context)
-            except Exception as error:
-                if spec.name == "terminal":
-                    raise
-                # The other platforms run on; health says what is wrong with this one.
-                self._failing[f"transport.{spec.name}"] = f"{type(error).__name__}: {error}"
-                logger.exception("transport_not_opened", transport=spec.name)
-                continue
-            deliverer = Deliverer(
-                transport, self.outbox_rows, self.delivering, self.deliver_keeper, self.clock, self.metrics, self._sent
-            )
-            work[f"{DELIVER}.{queue}"] = deliverer.deliver
-            self._transports[spec.name] = transport
-            if spec.name == "terminal":
-                await self._own_terminal(spec.account)
-        return work
-
-    def _run_transports(self, specs: list[TransportSpec], work: dict[str, Callable[[str], Awaitable[None]]]) -> None:
-        if not work:
-            return
-        self._forever("deliver_keeper", self.deliver_keeper.run)
-        self._queue(Lane("deliver", work, DELIVERIES))
-        for spec in specs:
-            if spec.name not in self._transports:
-                continue
-            transport = self._transports[spec.name]
-            queue, offer = spec.queue or spec.name, self.router.offer
-            inbox = TransportInbox(self.inbox_rows, queue, offer, self.metrics, self.observers)
-            if spec.name == "terminal":
-                self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]  # defaults of a lambda have no type
-            else:
-                self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]  # the same
-
-    def _transport_context(self, spec: TransportSpec) -> TransportContext:
-        async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
-            await self._singleton(f"transport:{spec.name}:{name}", work).run()
-
-        async def notice(card: Card, key: str) -> None:
-            await self.notices.send(self.settings.station.slug, card, f"notice:{spec.name}:{key}")
-
-        return TransportContext(
-            spec.account,
-            self.clock,
-            self.blobs,
-            self.settings.data_dir,
-            hold,
-            notice,
-            self.links.address,
-            lambda: self.address,
-        )
-
     async def _own_terminal(self, account: str) -> None:
         """Who can read the data folder's password is admin in its terminal."""
         name = user_name()
-        await self.operators.own(name, "terminal", account, name, Level.ADMIN)
-        self.router.unlimited.add(("terminal", account))
+        await self.operators.own(name, TERMINAL, account, name, Level.ADMIN)
+        self.router.unlimited.add((TERMINAL, account))
 
     async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
         try:
@@ -353,15 +321,15 @@ class Runtime:
 
     def _work(self) -> None:
         """Handle messages, advance runs, read sources, sweep when it is our turn."""
-        self._forever("handle_keeper", self.handle_keeper.run)
-        self._forever("run_keeper", self.runner.keeper.run)
-        self._forever("progress", self.board.run)
-        self._queue(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
-        self._queue(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
+        self.forever("handle_keeper", self.handle_keeper.run)
+        self.forever("run_keeper", self.runner.keeper.run)
+        self.forever("progress", self.board.run)
+        self.queue(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
+        self.queue(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self._hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
         self._hold("sweeper", self.sweeper.run)
         if self.duties.sources:
-            self._forever("sources", self.sources.run)
+            self.forever("sources", self.sources.run)
 
     async def _stand_in(self) -> None:
         """Work as soon as nobody else does."""
@@ -371,22 +339,25 @@ class Runtime:
         self._work()
         await asyncio.Event().wait()
 
-    def _queue(self, lane: Lane) -> None:
+    def queue(self, lane: Lane) -> None:
+        """Take these jobs, on a connection of their own."""
         # A dead worker's jobs are free as soon as its leases are: the sweep's hints would wait for them.
         seconds = self.settings.lease_seconds
         worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics, seconds)
         self._workers.append(worker)
-        self._forever(f"queue.{lane.name}", worker.run)
+        self.forever(f"queue.{lane.name}", worker.run)
 
     def _hold(self, name: str, work: Callable[[int], Awaitable[Any]]) -> None:
-        self._forever(name, self._singleton(name, work).run)
+        self.forever(name, self.singleton(name, work).run)
 
-    def _singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
+    def singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
+        """Work that one process of the installation does at a time."""
         facts = {"host": socket.gethostname(), "pid": os.getpid()}
         seconds = min(12.0, self.settings.lease_seconds)
         return Singleton(self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts)
 
-    def _forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a part until the process ends, again whenever it fails."""
         task = asyncio.create_task(self._supervised(name, work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -400,13 +371,18 @@ class Runtime:
                 await work()
                 if self._stop.is_set():
                     return
-                self._failing[name] = "it ended by itself"
+                self.failing[name] = "it ended by itself"
+            except VtocError as error:
+                self.failing[name] = str(error)
+                logger.error("part_failed", part=name, error=str(error))
+                if error.fate is Fate.STOP:  # a person must act, so there is no hurry
+                    await self.clock.sleep(FOR_A_PERSON_SECONDS)
             except Exception as error:
-                self._failing[name] = f"{type(error).__name__}: {error}"
+                self.failing[name] = f"{type(error).__name__}: {error}"
                 logger.exception("part_failed", part=name)
             failures = 0 if self.clock.monotonic() - began > 60 else failures + 1
             await self.clock.sleep(min(30.0, 0.5 * 2.0 ** min(failures, 6)))
-            self._failing.pop(name, None)
+            self.failing.pop(name, None)
 
     async def _end(self) -> None:
         """Stop taking work, finish what is in hand, then stop the rest."""
@@ -431,6 +407,3 @@ class Runtime:
         if self.address is not None:
             facts["address"] = self.address
         return facts
-
-    async def _sent(self, outbound: Outbound) -> None:
-        self.observers.tell("reply_sent", key=outbound.key, conversation=str(outbound.conversation))

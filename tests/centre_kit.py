@@ -207,7 +207,12 @@ class Centre:
 
 @asynccontextmanager
 async def open_centre(
-    urls: DatabaseUrls, folder: Path, playbooks: dict[str, str], environ: dict[str, str] | None = None
+    urls: DatabaseUrls,
+    folder: Path,
+    playbooks: dict[str, str],
+    environ: dict[str, str] | None = None,
+    *,
+    web: bool = False,
 ) -> AsyncIterator[Centre]:
     """A running centre with these playbooks (YAML by id)."""
     (folder / "playbooks").mkdir()
@@ -226,7 +231,7 @@ async def open_centre(
         },
     )
     plugin = CentrePlugin(RoomTransport(), folder / "playbooks")
-    runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"centre": plugin})
+    runtime = Runtime(settings, Duties(web=web, sources=False), plugins={"centre": plugin})
     task = asyncio.create_task(runtime.run())
 
     async def ready() -> bool:

@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vtoc_bots import __version__
+from vtoc_bots.cli_tokens import token_group
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, load_settings
+from vtoc_bots.options import CONFIG, DATA, Config, Data
 from vtoc_bots.plugin_groups import PluginGroups
 
 app = typer.Typer(
@@ -33,12 +35,6 @@ app.add_typer(plugins, name="plugin")
 app.add_typer(audits, name="audit")
 app.add_typer(databases, name="db")
 app.add_typer(playbook_files, name="playbook")
-
-Config = Annotated[
-    Path, typer.Option("--config", metavar="DIR", help="Folder of connectors.yml, stations.yml, policies.yml.")
-]
-Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="Data folder: database, logs, pictures.")]
-CONFIG, DATA = Path("config"), Path(".vtoc")
 
 
 def _show_version(wanted: bool) -> None:
@@ -342,6 +338,9 @@ def _logs_on_stderr(settings: Settings) -> Iterator[None]:
         yield
     finally:
         logs.close()
+
+
+app.add_typer(token_group(_with_store), name="token")
 
 
 def _exit_with(work: Callable[[], Coroutine[Any, Any, int]]) -> None:

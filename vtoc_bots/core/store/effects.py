@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from vtoc_bots.core.queue import Hint, hint_insert
+from vtoc_bots.core.store.connection import Statements
 
 Row = dict[str, Any]
 
@@ -143,3 +144,11 @@ new_outbox AS (
 ), new_hints AS (
     {queue_hints}
 )"""
+
+
+_WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
+
+
+async def write_effects(statements: Statements, owner: UUID, effects: Effects) -> None:
+    """Insert the effects, in the transaction of `statements` where it is a connection in one."""
+    await statements.fetch(_WRITE, owner, *effect_arguments([(owner, effects)]))

@@ -1,0 +1,124 @@
+"""Puts the HTTP API together: what its operations are given, and its routes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Final
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+import vtoc_bots
+from vtoc_bots.core.access import Access
+from vtoc_bots.core.agent_actions import AgentActions
+from vtoc_bots.core.clients.answers import Service
+from vtoc_bots.core.clients.http import ServiceHttp
+from vtoc_bots.core.clients.registry import Clients, ClientSpec
+from vtoc_bots.core.loader import Loaded
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.people import People
+from vtoc_bots.core.playbooks.library import Library
+from vtoc_bots.core.ports import Clock, Telemetry
+from vtoc_bots.core.settings import Settings
+from vtoc_bots.core.store.api_tokens import ApiTokens
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.store.run_pages import RunPages
+from vtoc_bots.core.store.run_views import RunViews
+from vtoc_bots.core.store.stations import Stations
+from vtoc_bots.core.web.api import runs, stations
+from vtoc_bots.core.web.auth import Authenticator
+from vtoc_bots.core.web.endpoint import Endpoint
+from vtoc_bots.core.web.jwks import KeySet
+from vtoc_bots.core.web.openapi import docs_page, openapi
+from vtoc_bots.core.web.parts import Parts
+from vtoc_bots.core.web.run_watch import RunWatch
+from vtoc_bots.core.web.settings import ApiSettings
+from vtoc_bots.core.web.typed import PREFIX, Operation
+
+OPERATIONS: Final[tuple[Operation, ...]] = (*stations.OPERATIONS, *runs.OPERATIONS)
+_SUPABASE: Final = Service("supabase", "SUPABASE_ANON_KEY", "SUPABASE_URL")
+
+
+class ApiHost:
+    """The API of one process. `session` gives the process's HTTP session."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loaded: Loaded,
+        store: Store,
+        people: People,
+        access: Access,
+        library: Library,
+        telemetry: Telemetry,
+        clients: Clients,
+        clock: Clock,
+        metrics: Metrics,
+        session: aiohttp.ClientSession,
+    ) -> None:
+        own = settings.read(ApiSettings)
+        keys = _keys(own, clients, clock, metrics, session)
+        secret = None if own.supabase_jwt_secret is None else own.supabase_jwt_secret.get_secret_value()
+        issuer = None if own.supabase_url is None else f"{own.supabase_url}/auth/v1"
+        pages = RunPages(store)
+        self.actions = AgentActions(store, people, clock)
+        self.watch = RunWatch(pages, clock)
+        self._parts = Parts(
+            store=store,
+            clock=clock,
+            people=people,
+            access=access,
+            library=library,
+            telemetry=telemetry,
+            connectors={spec.type: spec for spec in loaded.connectors},
+            authenticator=Authenticator(
+                ApiTokens(store), Stations(store), clock, jwt_secret=secret, keys=keys, issuer=issuer
+            ),
+            settings=own,
+            runs=RunViews(store),
+            pages=pages,
+            watch=self.watch,
+            actions=self.actions,
+            chat={spec.name: spec.account for spec in loaded.transports},
+            own_station=settings.station.slug,
+        )
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve the operations, their description, and the page that shows it."""
+        app.add_routes([Endpoint(operation, self._parts).route for operation in OPERATIONS])
+        document = openapi(OPERATIONS, vtoc_bots.__version__)
+        encoded, page = orjson.dumps(document), docs_page(document).encode()
+        # The page's one style is allowed by its hash; nothing else may run or load there.
+        style = page.split(b"<style>")[1].split(b"</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+        policy = {"Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"}
+
+        async def described(request: web.Request) -> web.Response:
+            return web.Response(body=encoded, content_type="application/json")
+
+        async def shown(request: web.Request) -> web.Response:
+            return web.Response(body=page, content_type="text/html", charset="utf-8", headers=policy)
+
+        app.router.add_get(f"{PREFIX}/openapi.json", described)
+        app.router.add_get(f"{PREFIX}/docs", shown)
+
+
+def _keys(
+    own: ApiSettings, clients: Clients, clock: Clock, metrics: Metrics, session: aiohttp.ClientSession
+) -> KeySet | None:
+    """The published keys of the Supabase project, None where none is set."""
+    if own.supabase_url is None:
+        return None
+    http = ServiceHttp(lambda: session, _SUPABASE, own.supabase_url, clock)
+    metrics.watch_client(_SUPABASE.name, http.counts)
+
+    async def opened() -> ServiceHttp:
+        return http
+
+    async def closed(client: ServiceHttp) -> None:
+        """The session belongs to the process."""
+
+    clients.register(ClientSpec(_SUPABASE.name, opened, ServiceHttp.probe, closed))
+    return KeySet(http, clock)

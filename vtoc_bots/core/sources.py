@@ -38,6 +38,8 @@ STARTING_SECONDS: Final = 8.0
 """How long after the start a question waits for the first report where there is none; less than a handler has."""
 MOST_EVENTS: Final = 200_000
 REPLAYED: Final = "replayed_sha256"
+PUSHED: Final = "pushed"
+"""In the configuration of a source that others push into: it counts though no entry of ours names it."""
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -185,6 +187,8 @@ class Sources:
 
     def _is_current(self, source: telemetry.SourceRow, station: Station) -> bool:
         """Whether a source still counts: one of a process that names no such source any more does not."""
+        if source.configuration.get(PUSHED):
+            return True
         entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
         return (source.mode == "online" and not entries) or _entry_of(source.slug, entries) is not None
 

@@ -20,7 +20,7 @@ from vtoc_bots.core.store.api_tokens import ApiTokens
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.core.web.signatures import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature_of
 
-JWT_SECRET = "a-shared-secret-of-32-bytes-or-so"
+JWT_SECRET = "a-shared-secret-of-sixty-four-bytes-which-is-enough-for-sha-512-too"
 WEBHOOK_SECRET = "a-webhook-secret"
 STATIONS = """
 stations:

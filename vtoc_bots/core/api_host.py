@@ -17,6 +17,7 @@ from vtoc_bots.core.clients.answers import Service
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.clients.registry import Clients, ClientSpec
 from vtoc_bots.core.loader import Loaded
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.library import Library
@@ -27,7 +28,7 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.run_pages import RunPages
 from vtoc_bots.core.store.run_views import RunViews
 from vtoc_bots.core.store.stations import Stations
-from vtoc_bots.core.web.api import runs, stations
+from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.endpoint import Endpoint
 from vtoc_bots.core.web.jwks import KeySet
@@ -37,7 +38,15 @@ from vtoc_bots.core.web.run_watch import RunWatch
 from vtoc_bots.core.web.settings import ApiSettings
 from vtoc_bots.core.web.typed import PREFIX, Operation
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*stations.OPERATIONS, *runs.OPERATIONS)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *stations.OPERATIONS,
+    *views.OPERATIONS,
+    *runs.OPERATIONS,
+    *agent_actions.OPERATIONS,
+    *sources.OPERATIONS,
+    *events.OPERATIONS,
+    *chatkit.OPERATIONS,
+)
 _SUPABASE: Final = Service("supabase", "SUPABASE_ANON_KEY", "SUPABASE_URL")
 
 
@@ -53,6 +62,7 @@ class ApiHost:
         access: Access,
         library: Library,
         telemetry: Telemetry,
+        notices: Notices,
         clients: Clients,
         clock: Clock,
         metrics: Metrics,
@@ -65,6 +75,9 @@ class ApiHost:
         pages = RunPages(store)
         self.actions = AgentActions(store, people, clock)
         self.watch = RunWatch(pages, clock)
+        self.authenticator = Authenticator(
+            ApiTokens(store), Stations(store), clock, jwt_secret=secret, keys=keys, issuer=issuer
+        )
         self._parts = Parts(
             store=store,
             clock=clock,
@@ -73,14 +86,13 @@ class ApiHost:
             library=library,
             telemetry=telemetry,
             connectors={spec.type: spec for spec in loaded.connectors},
-            authenticator=Authenticator(
-                ApiTokens(store), Stations(store), clock, jwt_secret=secret, keys=keys, issuer=issuer
-            ),
+            authenticator=self.authenticator,
             settings=own,
             runs=RunViews(store),
             pages=pages,
             watch=self.watch,
             actions=self.actions,
+            notices=notices,
             chat={spec.name: spec.account for spec in loaded.transports},
             own_station=settings.station.slug,
         )

@@ -202,6 +202,7 @@ class Runtime:
             self.access,
             self.library,
             self.sources,
+            self.notices,
             self.clients,
             clock,
             self.metrics,

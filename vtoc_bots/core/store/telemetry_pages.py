@@ -27,6 +27,7 @@ _CHANGE: Final = f"""UPDATE {{schema}}.telemetry_sources SET name = coalesce($2,
     source_type = coalesce($4, source_type), description = coalesce($5, description),
     is_active = coalesce($6, is_active), connection_mode = coalesce($7, connection_mode),
     configuration = coalesce($8, configuration) WHERE id = $1 RETURNING {_SOURCE}"""
+_KEEP: Final = "SELECT id FROM {schema}.telemetry_sources WHERE id = $1 FOR KEY SHARE"
 _REMOVE: Final = "DELETE FROM {schema}.telemetry_sources WHERE id = $1"
 _REMOVE_EVENTS: Final = "DELETE FROM {schema}.telemetry_events WHERE source_id = $1"
 
@@ -113,6 +114,11 @@ async def change_source(session: Session, source_id: UUID, **changes: Any) -> Ro
         return await session.fetchrow(sql, source_id, *(changes.get(name) for name in names))
     except asyncpg.UniqueViolationError as error:
         raise SlugTaken(f"station {session.station.slug} has a source {changes.get('slug')} already") from error
+
+
+async def keep_source(session: Session, source_id: UUID) -> bool:
+    """Hold a source until the transaction's end, so that nobody removes it; False where it is gone."""
+    return await session.fetchval(_KEEP.format(schema=session.schema), source_id) is not None
 
 
 async def remove_source(session: Session, source_id: UUID) -> bool:

@@ -21,7 +21,7 @@ AUDIENCE: Final = "authenticated"
 LEEWAY_SECONDS: Final = 30
 REMEMBERED_SECONDS: Final = 2.0
 MOST_REMEMBERED: Final = 1000
-_LONGEST: Final = 8192
+_LONGEST: Final = 4096
 _USERS: Final = UUID("6f1c2f0e-6c1b-5d0a-9a55-0f6b5e3f2a11")
 """The namespace of ids made for subjects that are no UUIDs."""
 
@@ -50,8 +50,12 @@ class Authenticator:
         issuer: str | None = None,
     ) -> None:
         self._tokens, self._stations, self._clock = tokens, stations, clock
-        self._jwt_secret, self._keys, self._issuer = jwt_secret, keys, issuer
+        self._jwt_secret, self.keys, self._issuer = jwt_secret, keys, issuer
         self._known: dict[str, tuple[float, GoodToken | None]] = {}
+
+    def forget(self) -> None:
+        """Believe nothing; after a change made here."""
+        self._known.clear()
 
     async def principal(self, authorization: str | None) -> Principal:
         """The caller. Raises Refusal (401) for no credential or a bad one."""
@@ -104,8 +108,8 @@ class Authenticator:
         key: Any = None
         if algorithm == "HS256":
             key = self._jwt_secret
-        elif algorithm in ALGORITHMS and self._keys is not None and isinstance(header.get("kid"), str):
-            key = await self._keys.key(header["kid"], algorithm)
+        elif algorithm in ALGORITHMS and self.keys is not None and isinstance(header.get("kid"), str):
+            key = await self.keys.key(header["kid"], algorithm)
         if key is None:
             _refuse("nothing is set here by which this token's signature could be checked")
         try:

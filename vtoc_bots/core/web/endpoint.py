@@ -20,7 +20,8 @@ from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.documents import Page
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal, correlation_id
-from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation
+from vtoc_bots.core.web.signatures import check_signature
+from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation, SignedCall
 
 BODY_SECONDS: Final = 30.0
 MOST_MISTAKES: Final = 20
@@ -46,7 +47,10 @@ class Endpoint:
         traceparent = request.headers.get("traceparent")
         with span(f"api {operation.id}", traceparent, **{"bot.platform": "api", "bot.operation": operation.id}):
             if operation.signed:
-                return self._answer(request, await operation.call(self._parts, request, await _read(request)))
+                raw = await _read(request)
+                check_signature(self._parts.settings.webhook_secret, request.headers, raw, self._parts.clock.now())
+                signed = SignedCall(request, self._parts, correlation_id(request))
+                return self._answer(request, await operation.call(signed, body=self._body(request, raw)))
             call, values = await self._call(request)
             return self._answer(request, await operation.call(call, **values))
 

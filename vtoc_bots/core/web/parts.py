@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vtoc_bots.core.access import Access
 from vtoc_bots.core.agent_actions import AgentActions
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.ports import Clock, ConnectorSpec, Telemetry
@@ -35,6 +36,7 @@ class Parts:
     pages: RunPages
     watch: RunWatch
     actions: AgentActions
+    notices: Notices
     chat: Mapping[str, str]
     """The account of each chat platform that is here, by its transport's name."""
     own_station: str

@@ -47,12 +47,21 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedCall:
+    """One webhook whose signature holds. It is for no station until its body says so."""
+
+    request: web.Request
+    parts: Parts
+    correlation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A route and everything that its documentation says.
 
     `level` is the least one at the station. `station_in_path`: its ``{slug}`` is the request's station. `keyed`: it
     takes an Idempotency-Key. `audited`: a row of the audit log is written before it is done. `signed`: a webhook,
-    whose signature stands for the credential; it is called with the raw body.
+    whose signature stands for the credential; it is called with a SignedCall.
     """
 
     id: str

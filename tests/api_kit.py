@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,6 +64,8 @@ class Api:
         headers = dict(options.pop("headers", {}))
         if token is not None:
             headers.setdefault("Authorization", f"Bearer {self.tokens.get(token, token)}")
+        if len(options.get("data") or b"") > 2**20:
+            options["data"] = io.BytesIO(options["data"])
         async with self.session.request(method, self.base + path, headers=headers, **options) as response:
             data = await response.read()
             body = orjson.loads(data) if "json" in response.content_type else data

@@ -75,6 +75,7 @@ class ApiHost:
         pages = RunPages(store)
         self.actions = AgentActions(store, people, clock)
         self.watch = RunWatch(pages, clock)
+        self.chat = {spec.name: spec.account for spec in loaded.transports}
         self.authenticator = Authenticator(
             ApiTokens(store), Stations(store), clock, jwt_secret=secret, keys=keys, issuer=issuer
         )
@@ -93,7 +94,7 @@ class ApiHost:
             watch=self.watch,
             actions=self.actions,
             notices=notices,
-            chat={spec.name: spec.account for spec in loaded.transports},
+            chat=self.chat,
             own_station=settings.station.slug,
         )
 

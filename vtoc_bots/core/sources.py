@@ -40,6 +40,7 @@ MOST_EVENTS: Final = 200_000
 REPLAYED: Final = "replayed_sha256"
 PUSHED: Final = "pushed"
 """In the configuration of a source that others push into: it counts though no entry of ours names it."""
+PUSHED_FRESH: Final = timedelta(minutes=5)
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -377,6 +378,8 @@ def _source_state(
     if mode == "offline":
         state = "finished" if row is not None and REPLAYED in row.configuration else "waiting"
         detail = dict(row.configuration.get("stats", {})) if row else {}
+    elif row is not None and row.last_ingested_at is not None and row.configuration.get(PUSHED):
+        state = "fresh" if now - row.last_ingested_at < PUSHED_FRESH else "silent"
     if row is not None:
         detail["entities"] = row.entities
     return SourceState(

@@ -26,18 +26,18 @@ SELECT * FROM (
             'callsign', e.callsign, 'latitude', e.latitude, 'longitude', e.longitude, 'altitude', e.altitude,
             'status', e.status) AS detail
      FROM {schema}.telemetry_events e JOIN {schema}.telemetry_sources s ON s.id = e.source_id
-     ORDER BY e.event_time DESC, e.id DESC LIMIT $1 + $2)
+     ORDER BY e.event_time DESC, e.id DESC LIMIT $1::int + $2::int)
     UNION ALL
     (SELECT 'agent_action_audit', a.id::text, a.created_at, a.tool_name,
         jsonb_build_object('action_id', a.action_id, 'status', a.status, 'error', a.error_message,
             'channel_slug', a.channel_slug, 'initiator_id', a.initiator_id, 'completed_at', a.completed_at)
-     FROM {schema}.agent_action_audits a ORDER BY a.created_at DESC, a.id DESC LIMIT $1 + $2)
+     FROM {schema}.agent_action_audits a ORDER BY a.created_at DESC, a.id DESC LIMIT $1::int + $2::int)
     UNION ALL
     (SELECT 'mission_log', l.id::text, l.logged_at, coalesce(m.code || ' ' || m.name, 'Log'),
         jsonb_build_object('entry', l.entry, 'author', l.author, 'mission', m.code, 'channel_slug', l.channel_slug)
      FROM {schema}.mission_logs l LEFT JOIN {schema}.missions m ON m.id = l.mission_id
-     ORDER BY l.logged_at DESC, l.id DESC LIMIT $1 + $2)
-) merged ORDER BY at DESC, entry_type, id DESC LIMIT $1 OFFSET $2
+     ORDER BY l.logged_at DESC, l.id DESC LIMIT $1::int + $2::int)
+) merged ORDER BY at DESC, entry_type, id DESC LIMIT $1::int OFFSET $2::int
 """
 _TIMELINE_TOTAL: Final = """
 SELECT (SELECT count(*) FROM {schema}.telemetry_events)

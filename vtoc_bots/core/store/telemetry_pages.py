@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from vtoc_bots.core.errors import UsageError
+from vtoc_bots.core.errors import Conflict
 from vtoc_bots.core.store.pool import Row, Session
 from vtoc_bots.core.store.telemetry import COLUMNS, event_columns
 from vtoc_bots.core.telemetry import TelemetryEvent
@@ -62,7 +62,7 @@ class Pushed(NamedTuple):
     status: str
 
 
-class SlugTaken(UsageError):
+class SlugTaken(Conflict):
     """The station has a source of that slug."""
 
 

@@ -163,7 +163,8 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
     except (web.RequestPayloadError, ConnectionError) as error:
-        raise Refusal(400, "the body broke off or can't be unpacked") from error
+        # aiohttp closes such a connection behind the answer; who is not told so would use it again.
+        raise Refusal(400, "the body broke off or can't be unpacked", {"Connection": "close"}) from error
 
 
 def parse_json(text: bytes) -> Any:

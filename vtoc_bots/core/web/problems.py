@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from vtoc_bots.core.errors import Fate, Forbidden, NotFound, TransientError, VtocError
+from vtoc_bots.core.errors import Conflict, Fate, Forbidden, NotFound, TransientError, VtocError
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.idempotency import KeyReused
 
@@ -92,6 +92,8 @@ def status_of(error: VtocError) -> int:
         return 403
     if isinstance(error, NotFound):
         return 404
+    if isinstance(error, Conflict):
+        return 409
     if isinstance(error, KeyReused):
         return 422
     return {Fate.CALLER: 400, Fate.RETRY: 503, Fate.PERSON: 500, Fate.STOP: 500}[error.fate]

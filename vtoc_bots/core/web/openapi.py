@@ -28,6 +28,13 @@ _PROBLEM: Final = {
         "errors": {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}},
     },
 }
+_EVENT: Final = {
+    "type": "object",
+    "title": "Event",
+    "description": "One server-sent event; data is JSON.",
+    "required": ["id", "event", "data"],
+    "properties": {"id": {"type": "string"}, "event": {"enum": ["step", "run"]}, "data": {"type": "string"}},
+}
 _ABOUT: Final = """Every request carries `Authorization: Bearer <token>`: a station's token (`vtoc-bots token create`) \
 or a signed-in user's Supabase token. It is for one station; `X-Station-Id`, `X-Station-Slug`, `X-ChatKit-Station` or \
 `X-TOC-Station` may name that station, never another. Lists give the next page's cursor in `X-Next-Cursor` and `Link`. \
@@ -126,7 +133,7 @@ def _header_parameters(each: Operation) -> list[dict[str, Any]]:
 def _responses(each: Operation, schemas: dict[tuple[str, str], Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(each.status).phrase}
     if each.is_stream:
-        good["content"] = {EVENTS: {"schema": {"type": "string"}}}
+        good["content"] = {EVENTS: {"schema": _EVENT}}
     elif (each.id, "answer") in schemas:
         good["content"] = {JSON: {"schema": schemas[each.id, "answer"]}}
     if each.is_page:

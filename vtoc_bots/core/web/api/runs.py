@@ -23,7 +23,6 @@ from vtoc_bots.core.web.documents import (
     Moment,
     Page,
     PageQuery,
-    Text,
     Word,
     cursor_of,
     page_of,
@@ -90,7 +89,7 @@ class RunQuery(PageQuery):
     """Which runs."""
 
     state: State | None = None
-    playbook: Text | None = None
+    playbook: Word | None = None
 
 
 class Cancelled(Answered):

@@ -1,4 +1,4 @@
-"""Schemathesis asks the API everything that its document allows, and much that it does not: every answer is as written."""
+"""Schemathesis asks the API what its document allows, and much that it does not: every answer is as written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ max-examples = 3
 deterministic = true
 
 [checks.positive_data_acceptance]
-# 400 and 422: what a schema can't say (a cursor of ours, a playbook's own inputs). 404, 409: it depends on what is there.
+# 400 and 422: what a schema can't say (a cursor of ours, a playbook's inputs). 404 and 409: what is there.
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422"]
 """
 

@@ -12,6 +12,7 @@ import structlog
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.playbooks.decisions import Parked
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.pool import Store
@@ -103,6 +104,22 @@ def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) 
             only_revise=only_revise,
         )
     return effects
+
+
+def add_prompt(effects: Effects, run: ClaimedRun, parked: Parked) -> None:
+    """Put a waiting step's question to the conversation; the next plain message there answers it."""
+    if run.conversation is not None:
+        add_outbound(
+            effects,
+            key=f"run:{run.id}:prompt:{parked.step}",
+            kind=OutboundKind.APPROVAL,
+            conversation=run.conversation,
+            card=Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private),
+            correlation_id=run.correlation_id,
+            trace=run.trace,
+            message_id=run.message_id,
+            run_id=run.id,
+        )
 
 
 def result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.conversations import UNHURRIED
-from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.effects import HANDED_SQL, Effects, Outcome, effect_arguments, effects_sql, outcomes
 from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
 
@@ -196,16 +197,16 @@ checked AS (
     JOIN head ON head.id = s.run_id
     {_ONCE}
 )"""
-_MOVE_ALONE: Final = f"{_MOVED} SELECT id FROM head"
 _MOVE_STEPS: Final = f"{_MOVED}, {_WITH_STEPS} SELECT id FROM head"
 _MOVE: Final = f"{_MOVED}, {_WITH_STEPS}, {effects_sql(19)} SELECT id FROM head"
+_MOVE_HANDED: Final = f"{_MOVED}, {_WITH_STEPS}, {effects_sql(19, '$25::text[]')} {HANDED_SQL}"
 
 
 class RunRows:
     """Statements on runs and steps; concurrent calls share them."""
 
-    def __init__(self, store: Store, lease_seconds: float) -> None:
-        self._store = store
+    def __init__(self, store: Store, lease_seconds: float, hands: Hands | None = None) -> None:
+        self._store, self._hands = store, hands or Hands()
         self._lease_seconds = lease_seconds
         self.holder = new_id()
         self._claims = GroupCommit(store, self._flush_claims, name="claim_run")
@@ -228,7 +229,9 @@ class RunRows:
 
     async def move(self, move: Move) -> bool:
         """Park or end the run with its effects and steps; False when it was lost, or woken since (see Move)."""
-        return await self._moves.add(move)
+        moved, handed = await self._moves.add(move)
+        self._hands.take(handed)
+        return moved
 
     async def wakes(self, run_id: UUID, attempt: int) -> tuple[int, str | None] | None:
         """How often the run was woken, and who cancelled it; None when it was lost or has ended."""
@@ -259,16 +262,16 @@ class RunRows:
         stored = {(row["run_id"], row["step"]): Stored(row["cancel_by"]) for row in rows}
         return [stored.get((c.run_id, c.row.step)) for c in checkpoints]
 
-    async def _flush_moves(self, connection: Connection, moves: list[Move]) -> list[bool]:
+    async def _flush_moves(self, connection: Connection, moves: list[Move]) -> list[Outcome]:
+        ids = [m.run_id for m in moves]
         columns = [list(column) for column in zip(*((*m[:8], bool(m.steps)) for m in moves), strict=True)]
         steps = [(m.run_id, *row.columns()) for m in moves for row in m.steps]
-        checked = [list(column) for column in zip(*steps, strict=True)] or [[]] * 9
-        if any(m.effects for m in moves):
-            effects = effect_arguments((m.run_id, m.effects) for m in moves)
-            rows = await connection.fetch(_MOVE, *columns, *checked, *effects)
-        elif steps:
-            rows = await connection.fetch(_MOVE_STEPS, *columns, *checked)
-        else:
-            rows = await connection.fetch(_MOVE_ALONE, *columns)
-        moved = {row["id"] for row in rows}
-        return [m.run_id in moved for m in moves]
+        columns += [list(column) for column in zip(*steps, strict=True)] or [[]] * 9
+        if not any(m.effects for m in moves):
+            moved = {row["id"] for row in await connection.fetch(_MOVE_STEPS, *columns)}
+            return [Outcome(run_id in moved) for run_id in ids]
+        columns += effect_arguments((m.run_id, m.effects) for m in moves)
+        if free := self._hands.free():
+            return await outcomes(connection, ids, await connection.fetch(_MOVE_HANDED, *columns, free), free)
+        moved = {row["id"] for row in await connection.fetch(_MOVE, *columns)}
+        return [Outcome(run_id in moved) for run_id in ids]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from tests.centre_kit import Centre, open_centre
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.queue import Hint
 from vtoc_bots.core.store.retry import DatabaseUnavailable
 from vtoc_bots.core.store.runs import Move
 from vtoc_bots.core.store.urls import DatabaseUrls
@@ -131,6 +132,26 @@ async def test_what_a_step_did_is_kept_though_the_end_can_not_be_written(
     card = await centre.answer(await centre.say("ada", "/playbook three"), 30)
     assert "Done" in card.model_dump_json()
     assert centre.plugin.calls == ["one:", "two:", "three:"]
+
+
+async def test_what_its_writer_died_before_taking_up_is_found_by_the_sweep(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands = centre.runtime.inbox_rows._hands
+    whole, dropped = hands.take, []
+
+    def drop_first(hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            if hint.entrypoint in dropped:
+                whole([hint])
+            else:
+                dropped.append(hint.entrypoint)
+
+    monkeypatch.setattr(hands, "take", drop_first)
+    assert "Done" in (await centre.answer(await centre.say("ada", "/playbook three"))).model_dump_json()
+    assert dropped == ["handle", "advance", "deliver.room"]
+    assert centre.plugin.calls == ["one:", "two:", "three:"]
+    assert len([o for o in centre.transport.sends if o.kind == "result"]) == 1
 
 
 async def test_a_run_whose_hint_a_dead_worker_took_along_is_resumed_with_its_lease(centre: Centre) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from vtoc_bots.core.queue import PRIORITY, Hint
@@ -14,8 +14,8 @@ MOST_UNBEGUN: Final = 1000
 class Takes(Protocol):
     """What the hands need of a queue's Worker."""
 
-    def free(self) -> Iterable[str]:
-        """The entrypoints of its lanes that are less than half busy."""
+    def free(self, places: int) -> Iterable[str]:
+        """The entrypoints of its lanes that will be at most half busy with so many jobs more."""
         ...
 
     def take(self, hint: Hint) -> bool:
@@ -23,20 +23,12 @@ class Takes(Protocol):
         ...
 
 
-class Handed(NamedTuple):
-    """What a statement wrote without hints, because this process said that it takes it up itself."""
-
-    hints: tuple[Hint, ...] = ()
-    unbegun: tuple[UUID, ...] = ()
-    """Outbounds written as ``unknown`` from the start, whose sending has not begun."""
-
-
 class Hands:
     """The lanes of this process, as its writers see them.
 
     A row that is taken up at once needs no job. Should the process die before it takes it up, the sweep finds the row,
     as it finds one whose job was lost. Lanes that are half busy take nothing this way: then priorities and other
-    processes decide, by jobs.
+    processes have their say, by jobs.
     """
 
     def __init__(self, workers: Sequence[Takes] = ()) -> None:
@@ -44,24 +36,27 @@ class Hands:
         self._workers = workers
         self._unbegun: dict[UUID, None] = {}
 
-    def free(self) -> list[str]:
-        """The entrypoints that need no job at the moment; none unless this process does all kinds of work."""
-        found = [entrypoint for worker in self._workers for entrypoint in worker.free()]
+    def free(self, places: int) -> list[str]:
+        """The entrypoints that have so many places; none unless each kind of work is done here and has them."""
+        found = [entrypoint for worker in self._workers for entrypoint in worker.free(places)]
         return found if {entrypoint.partition(".")[0] for entrypoint in found} == PRIORITY.keys() else []
 
-    def take(self, handed: Handed) -> None:
-        """Take up what was written; to be called once it is committed."""
-        for outbound_id in handed.unbegun:
+    def take(self, hints: Iterable[Hint]) -> None:
+        """Take up what these hints are of; to be called once it is committed."""
+        for hint in hints:
+            any(worker.take(hint) for worker in self._workers)
+
+    def make(self, outbound_ids: Iterable[UUID]) -> None:
+        """Remember that these outbounds are made here and now; to be called before anybody can see them."""
+        for outbound_id in outbound_ids:
             self._unbegun[outbound_id] = None
         while len(self._unbegun) > MOST_UNBEGUN:
             del self._unbegun[next(iter(self._unbegun))]
-        for hint in handed.hints:
-            any(worker.take(hint) for worker in self._workers)
 
     def unbegun(self) -> list[UUID]:
-        """Outbounds of which only this process can say that their sending has not begun."""
+        """The outbounds made here that have not begun to be sent here."""
         return list(self._unbegun)
 
     def begin(self, outbound_id: UUID) -> bool:
-        """Whether it was known not to have begun; from now on it is not."""
+        """Whether it was made here and begins to be sent for the first time here."""
         return self._unbegun.pop(outbound_id, self) is None

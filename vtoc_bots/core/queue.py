@@ -142,24 +142,28 @@ class Worker:
             for lane in self._lanes:
                 group.create_task(self._supervise(lane), name=f"queue:{lane.name}")
 
-    def free(self) -> list[str]:
-        """The entrypoints of lanes that are at work and less than half busy."""
+    def free(self, places: int) -> list[str]:
+        """The entrypoints of lanes that are at work and will be at most half busy with so many jobs more."""
         if self._stopping:
             return []
         return [
             entrypoint
             for entrypoint, lane in self._lane_of.items()
-            if self.connected[lane.name] and self._busy[lane.name] < lane.concurrency // 2
+            if self.connected[lane.name] and self._busy[lane.name] + places <= lane.concurrency // 2
         ]
 
     def take(self, hint: Hint) -> bool:
         """Begin the work of a job that nobody queued; False when it is not of this worker's lanes or it has ended."""
         lane = self._lane_of.get(hint.entrypoint)
-        if lane is None or self._group is None or self._stopping:
+        if lane is None or self._group is None:
             return False
         work = self._do(lane, hint.entrypoint, hint.payload)
-        # In a context of its own, as jobs are: whose reply this is has nothing to do with whose message began it.
-        self._group.create_task(work, name=f"handed:{hint.entrypoint}", context=contextvars.Context())
+        try:
+            # In a context of its own, as a job is: it is no part of whatever wrote the row.
+            self._group.create_task(work, name=f"handed:{hint.entrypoint}", context=contextvars.Context())
+        except RuntimeError:  # the last job has just ended after `stop`
+            work.close()
+            return False
         return True
 
     def stop(self) -> None:

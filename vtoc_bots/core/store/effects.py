@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from vtoc_bots.core.hands import Handed
 from vtoc_bots.core.queue import Hint, hint_insert
 from vtoc_bots.core.store.connection import Connection
 
@@ -100,7 +99,7 @@ new_outbox AS (
             WHEN old.kind = 'progress' THEN greatest(now(), old.sent_at + interval '1 second')
             ELSE now() END
     WHERE old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent')
-    RETURNING id, conversation, due_at, state = 'unknown' AND revision = 0 AND attempt = 0 AS is_unbegun
+    RETURNING conversation, due_at
 ), new_runs AS (
     INSERT INTO vtoc_engine.runs (id, key, playbook, title, role, station, source, digest, inputs, conversation,
         operator_id, private, must_approve, correlation_id, trace)
@@ -149,9 +148,8 @@ new_outbox AS (
 
 
 HANDED_SQL: Final = """
-SELECT id, NULL::text AS entrypoint, NULL::text AS payload, false AS is_unbegun FROM head
-UNION ALL SELECT NULL, entrypoint, payload, false FROM wanted
-UNION ALL SELECT id, NULL, NULL, true FROM new_outbox WHERE is_unbegun"""
+SELECT id, NULL::text AS entrypoint, NULL::text AS payload FROM head
+UNION ALL SELECT NULL, entrypoint, payload FROM wanted"""
 """The end of a statement with `effects_sql`: its rows say which heads were changed and what is to be taken up."""
 
 
@@ -159,7 +157,7 @@ class Outcome(NamedTuple):
     """What became of one item of a group; what the whole group handed over goes with its first."""
 
     done: bool
-    handed: Handed = Handed()
+    handed: tuple[Hint, ...] = ()
 
 
 async def outcomes(
@@ -167,16 +165,15 @@ async def outcomes(
 ) -> list[Outcome]:
     """An outcome an id, from the rows of `HANDED_SQL`; what is not of the entrypoints in `free` is queued."""
     done: set[UUID] = set()
-    unbegun: list[UUID] = []
     hints: list[Hint] = []
     for row in rows:
-        if row["entrypoint"] is not None:
-            hints.append(Hint(row["entrypoint"], row["payload"]))
+        if row["entrypoint"] is None:
+            done.add(row["id"])
         else:
-            (unbegun.append if row["is_unbegun"] else done.add)(row["id"])
+            hints.append(Hint(row["entrypoint"], row["payload"]))
     if queued := [hint for hint in hints if hint.entrypoint not in free]:
         columns = zip(*((hint.priority, *hint) for hint in queued), strict=True)
         await connection.execute(_QUEUE, *(list(column) for column in columns))
     made = [Outcome(owner in done) for owner in ids]
-    made[0] = Outcome(made[0].done, Handed(tuple(hint for hint in hints if hint.entrypoint in free), tuple(unbegun)))
+    made[0] = Outcome(made[0].done, tuple(hint for hint in hints if hint.entrypoint in free))
     return made

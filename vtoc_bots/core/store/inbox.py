@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from vtoc_bots.core.hands import Handed, Hands
+from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.queue import HANDLE, Hint, hint_insert
 from vtoc_bots.core.store.conversations import UNHURRIED
 from vtoc_bots.core.store.effects import HANDED_SQL, Effects, Outcome, effect_arguments, effects_sql, outcomes
@@ -142,12 +142,12 @@ class InboxRows:
         await self._store.execute(_POSTPONE, message.id, message.conversation, attempt, seconds, error)
 
     async def _flush_accepts(self, connection: Connection, messages: list[NewMessage]) -> list[Outcome]:
-        is_handed = bool(self._hands.free())
+        is_handed = bool(self._hands.free(len(messages)))
         sql = _ACCEPT_HANDED if is_handed else _ACCEPT
         rows = await connection.fetch(sql, *(list(column) for column in zip(*messages, strict=True)))
         stored = {row["id"] for row in rows}
         return [
-            Outcome(m.id in stored, Handed((Hint(HANDLE, m.conversation),) if is_handed and m.id in stored else ()))
+            Outcome(m.id in stored, (Hint(HANDLE, m.conversation),) if is_handed and m.id in stored else ())
             for m in messages
         ]
 
@@ -160,9 +160,9 @@ class InboxRows:
         columns = [list(column) for column in zip(*(f[:5] for f in finished), strict=True)]
         effects = effect_arguments((f.id, f.effects) for f in finished)
         ids = [f.id for f in finished]
-        if free := self._hands.free():
-            return await outcomes(
-                connection, ids, await connection.fetch(_FINISH_HANDED, *columns, *effects, free), free
-            )
+        if free := self._hands.free(len(finished)):
+            self._hands.make(row["id"] for f in finished for row in f.effects.outbox)
+            rows = await connection.fetch(_FINISH_HANDED, *columns, *effects, free)
+            return await outcomes(connection, ids, rows, free)
         done = {row["id"] for row in await connection.fetch(_FINISH, *columns, *effects)}
         return [Outcome(message_id in done) for message_id in ids]

@@ -53,7 +53,8 @@ class Ended(NamedTuple):
 # (their beginning is on disk before they send), that process knows better.
 _NEXT: Final = """
 WITH first AS (
-    SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at, o.attempt = 0 AND o.id = ANY($3) AS is_unbegun
+    SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at,
+        o.state = 'unknown' AND o.attempt = 0 AND o.id = ANY($3) AS is_unbegun
     FROM unnest($1::text[], $2::int[]) AS w(conversation, attempt)
     JOIN vtoc_engine.conversations c ON c.id = w.conversation AND c.deliver_attempt = w.attempt
     JOIN vtoc_engine.outbox o ON o.conversation = c.id

@@ -271,7 +271,8 @@ class RunRows:
             moved = {row["id"] for row in await connection.fetch(_MOVE_STEPS, *columns)}
             return [Outcome(run_id in moved) for run_id in ids]
         columns += effect_arguments((m.run_id, m.effects) for m in moves)
-        if free := self._hands.free():
+        if free := self._hands.free(len(moves)):
+            self._hands.make(row["id"] for m in moves for row in m.effects.outbox)
             return await outcomes(connection, ids, await connection.fetch(_MOVE_HANDED, *columns, free), free)
         moved = {row["id"] for row in await connection.fetch(_MOVE, *columns)}
         return [Outcome(run_id in moved) for run_id in ids]

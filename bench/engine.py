@@ -10,6 +10,7 @@ from bench.world import THREE_STEPS, database, nothing, percentile
 from vtoc_bots.core.access import Access
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.people import People
@@ -110,7 +111,7 @@ async def _runs(store: Store, folder: Any) -> tuple[float, float]:
     await stations.sync(settings.stations)
     people = People(Operators(store), stations, clock, {}, settings.station.slug)
     library = Library({playbook.id: playbook}, actions)
-    approvals, board = Approvals(store, Access(), clock), ProgressBoard(store, clock)
+    approvals, board = Approvals(store, Access(), clock, Notices(store, {})), ProgressBoard(store, clock)
     services: Any = None
     runner = Runner(
         RunRows(store, 15), library, approvals, board, services, people, clock, metrics, Observers((), metrics), 15

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.feeds.staleness import Thresholds, staleness
     from vtoc_bots.core.feeds.tcp import TcpReader
     from vtoc_bots.core.feeds.timing import TimeCheck, check_times
+    from vtoc_bots.core.forms import Form, FormField
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.ids import new_id, parse_short_id, short_id
     from vtoc_bots.core.loader import PluginManifest
@@ -114,8 +115,6 @@ if TYPE_CHECKING:
         Acknowledgement,
         Caps,
         Choices,
-        Form,
-        FormField,
         Inbox,
         Invalid,
         LooksUpReceipts,

@@ -111,6 +111,8 @@ class Button(_Part):
 
     label: str
     command: str | None = None
+    answer: str | None = None
+    """Instead of a command: the answer to the question that this card asks."""
     token: str | None = None
     style: Literal["plain", "good", "bad"] = "plain"
     replaces: bool = False
@@ -136,7 +138,10 @@ Block: TypeAlias = Annotated[
 
 
 class Card(_Part):
-    """A reply: title, blocks, severity, footer. `private` asks the transport to show it to the asker alone."""
+    """A reply: title, blocks, severity, footer.
+
+    `private` asks the transport to show it to the asker alone; `asks` says that the asker's next message answers it.
+    """
 
     title: str = ""
     blocks: tuple[Block, ...] = ()
@@ -144,6 +149,7 @@ class Card(_Part):
     footer: str = ""
     private: bool = False
     exercise: bool = False
+    asks: bool = False
 
     @classmethod
     def of(cls, title: str, *blocks: Block | str, **options: Any) -> Card:

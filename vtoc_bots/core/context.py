@@ -32,6 +32,11 @@ class Context:
     effects: Effects = field(default_factory=Effects)
     """What is written together with the reply, in one transaction."""
     private: bool = False
+    asked_by: str = ""
+    """How this platform asks for what is missing: ``form`` (it has), ``button`` (that opens one), ``dialog``, or empty:
+    by a card."""
+    replaces: str | None = None
+    """The key of the card that the answer replaces, of a page's button."""
 
     @property
     def run_id(self) -> UUID | None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station, Verdict
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card, Severity
-from vtoc_bots.core.commands import Commands, CommandSpec, complete
+from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, complete
 from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
+from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import new_id, parse_short_id
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
 from vtoc_bots.core.playbooks.cards import dry_run_card
-from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text
+from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, input_errors
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.ports import Clock, ProbeResult
@@ -57,9 +58,31 @@ class Desk:
         """(value, label) of what may follow `text`."""
         if operator is None:
             return ()
-        names = _Names(self, station)
-        found = await complete(self.commands, text, lambda spec: self.may(operator, station, spec), names)
+        found = await complete(self.commands, text, lambda spec: self.may(operator, station, spec), self.names(station))
         return tuple((text[: each.start] + each.text, each.label) for each in found)
+
+    def names(self, station: Station) -> ChoiceSource:
+        """The names that parameters' values are chosen from at a station."""
+        return _Names(self, station)
+
+    def missing_inputs(self, call: Call) -> tuple[FormField, ...]:
+        """What the playbook of a ``/playbook`` call still needs; nothing for any other command."""
+        playbook = self._playbook_of(call)
+        if playbook is None or input_errors(playbook, call.inputs):
+            return ()
+        return bind_inputs(playbook, call.inputs).missing
+
+    def input_errors(self, call: Call) -> dict[str, str]:
+        """What is wrong with the inputs of a ``/playbook`` call, by input."""
+        playbook = self._playbook_of(call)
+        if playbook is None:
+            return {}
+        return {name: str(error) for name, error in input_errors(playbook, call.inputs).items()}
+
+    def _playbook_of(self, call: Call) -> Playbook | None:
+        if call.spec.name != "playbook":
+            return None
+        return self.library.find(str(call.values.get("id") or ""))
 
     def playbooks(self, ctx: Context) -> list[Playbook]:
         """The playbooks of the station's role that the caller may run, perhaps after an approval."""
@@ -101,6 +124,11 @@ class Desk:
                 "must_approve": decision.verdict is Verdict.REQUIRE_APPROVAL and not playbook.has_approvals,
                 "correlation_id": ctx.correlation_id,
                 "trace": ctx.message.trace,
+                "reply": {
+                    "to": ctx.message.message_ref,
+                    "user": ctx.message.sender.user_id,
+                    "context": dict(ctx.message.reply_context),
+                },
             }
         )
         return None
@@ -175,7 +203,10 @@ class Desk:
         self.people.forget()
 
     async def link(self, ctx: Context, code: str) -> Card:
-        """Join the sender's account to the operator whom an invitation code was made for. Raises NotFound."""
+        """Join the sender's account to the operator whom an invitation code was made for. Raises NotFound and
+        Forbidden."""
+        if not self.people.may_be_known(ctx.message):
+            raise Forbidden("this account is not on the allow list (OPERATOR_ALLOWLIST); ask an admin to add it")
         sender = ctx.message.sender
         name = await self._operators.redeem(code, ctx.message.transport, sender.workspace, sender.user_id, sender.name)
         if name is None:

@@ -51,6 +51,7 @@ class TransportInbox:
     ) -> None:
         self._rows, self._queue, self._caps, self._asks, self._floods = rows, queue, caps, asks, floods
         self._metrics, self._observers = metrics, observers
+        self._asked_by = "dialog" if caps.dialog else "button" if caps.forms else ""
 
     async def accept(self, message: Message) -> Acknowledgement:
         """Store the message; it is on disk when this returns. An event that was stored before is a duplicate.
@@ -67,18 +68,17 @@ class TransportInbox:
             if wrong is not None:
                 return wrong
         form = await self._asks.form(message) if self._caps.forms and message.kind in _CAN_OPEN else None
-        asked_by = "form" if form else "dialog" if self._caps.dialog else ""
-        accepted = await self._store(message, asked_by)
+        accepted = await self._store(message, "form" if form else self._asked_by)
         if form is None or accepted.message_id is None:
             return accepted
         return OpenForm(replace(form, token=accepted.message_id.hex), accepted.message_id)
 
     async def unopened(self, message: Message) -> Accepted:
         """Store a message again whose form could not be opened; what it lacks is asked for in a card."""
-        return await self._store(replace(message, event_id=f"{message.event_id}:unopened"), "")
+        return await self._store(replace(message, event_id=f"{message.event_id}:unopened"), self._asked_by)
 
     async def _store(self, message: Message, asked_by: str) -> Accepted:
-        """`asked_by`: how what is missing is asked for: ``form`` (this one is done), ``dialog`` or by a card."""
+        """`asked_by`: how what is missing is asked for, see `Context`."""
         message_id = new_id()
         body = message_json(message)
         if asked_by:

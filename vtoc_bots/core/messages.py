@@ -104,9 +104,13 @@ class Message:
 
 
 class OutboundKind(StrEnum):
-    """Why an outbound exists; progress may be dropped, everything else never is."""
+    """Why an outbound exists; progress may be dropped, everything else never is.
+
+    A `PAGE` is a reply that the answer to its own buttons replaces.
+    """
 
     REPLY = "reply"
+    PAGE = "page"
     RESULT = "result"
     PROGRESS = "progress"
     APPROVAL = "approval"

@@ -55,7 +55,7 @@ def add_outbound(
     only_revise: bool = False,
 ) -> None:
     """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens."""
-    card = _with_tokens(card, conversation, button_seconds, effects)
+    card = _with_tokens(card, key, conversation, button_seconds, effects)
     mark = short_id(correlation_id)
     footer = f"{card.footer} · {mark}" if card.footer else mark
     row: Row = {
@@ -78,18 +78,19 @@ def add_outbound(
     effects.outbox.append(row)
 
 
-def _with_tokens(card: Card, conversation: str, seconds: float, effects: Effects) -> Card:
+def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effects: Effects) -> Card:
     if not any(isinstance(block, Buttons) for block in card.blocks):
         return card
 
     def tokenised(button: Button) -> Button:
-        if button.command is None:
+        if button.command is None and button.answer is None:
             return button
+        value = {"command": button.command} if button.answer is None else {"answer": button.answer}
+        if button.replaces:
+            value["replaces"] = key
         token = secrets.token_urlsafe(16)[:21]
-        effects.buttons.append(
-            {"token": token, "value": {"command": button.command}, "conversation": conversation, "keep": seconds}
-        )
-        return button.model_copy(update={"token": token, "command": None})
+        effects.buttons.append({"token": token, "value": value, "conversation": conversation, "keep": seconds})
+        return button.model_copy(update={"token": token, "command": None, "answer": None})
 
     blocks = tuple(
         block.model_copy(update={"buttons": tuple(tokenised(button) for button in block.buttons)})
@@ -194,7 +195,9 @@ class Deliverer:
         if row.expires_at <= self._clock.now():
             return "expired", None, "older than its deadline", 0.0
         caps = self._transport.caps
-        if not caps.edit and (outbound.kind is OutboundKind.PROGRESS or outbound.edits is not None):
+        if not caps.edit and outbound.kind is OutboundKind.PAGE:
+            outbound = replace(outbound, edits=None)  # the next page comes after the one before
+        elif not caps.edit and (outbound.kind is OutboundKind.PROGRESS or outbound.edits is not None):
             return "sent", row.receipt, None, 0.0  # this platform can't edit: what came first stands
         if outbound.edits is not None:
             outbound = replace(outbound, may_be_repeat=False)  # the same edit twice is one edit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -27,14 +27,30 @@ class People:
     """
 
     def __init__(
-        self, operators: Operators, stations: Stations, clock: Clock, channels: dict[str, str], default_station: str
+        self,
+        operators: Operators,
+        stations: Stations,
+        clock: Clock,
+        channels: dict[str, str],
+        default_station: str,
+        allowlist: Collection[str] = (),
     ) -> None:
+        """`allowlist`: the only accounts that may be operators', empty for any (settings: OPERATOR_ALLOWLIST)."""
+        self._allowlist = frozenset(allowlist)
         self._operators, self._stations, self._clock = operators, stations, clock
         self._channels, self._default_station = channels, default_station
         self._known: dict[Hashable, tuple[float, Any]] = {}
 
+    def may_be_known(self, message: Message) -> bool:
+        """Whether the message's account may be an operator's. The terminal's may: it has the database's password."""
+        sender = message.sender
+        names = {f"{message.transport}:{sender.user_id}", f"{message.transport}:{sender.workspace}:{sender.user_id}"}
+        return not self._allowlist or message.transport == "terminal" or bool(names & self._allowlist)
+
     async def sender(self, message: Message) -> Operator | None:
-        """The operator behind a message's account, None for an unknown or inactive one."""
+        """The operator behind a message's account, None for an unknown, inactive or not allowed one."""
+        if not self.may_be_known(message):
+            return None
         key = (message.transport, message.sender.workspace, message.sender.user_id)
         return await self._remembered(key, lambda: self._operators.by_identity(*key))
 

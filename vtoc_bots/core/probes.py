@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.loader import Loaded
 from vtoc_bots.core.queue import Worker
 from vtoc_bots.core.sources import Sources
 from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.transports import ReportsHealth, Transport
 from vtoc_bots.core.web.health import Health
+
+TRANSPORT: Final = "transport."
+
+
+def register_transport(health: Health, name: str, transport: Transport | None, failing: Mapping[str, str]) -> None:
+    """The probe of one chat platform. It is not a required one: the others run on without it."""
+
+    async def platform() -> str | None:
+        broken = failing.get(f"{TRANSPORT}{name}")
+        if broken is not None:
+            raise VtocError(broken)
+        return await transport.probe() if isinstance(transport, ReportsHealth) else None
+
+    health.register(f"{TRANSPORT}{name}", platform, required=False)
 
 
 def register_probes(
@@ -26,7 +42,7 @@ def register_probes(
         return f"answers in {await store.probe() * 1000:.1f} ms"
 
     async def parts() -> str | None:
-        broken = {**failing}
+        broken = {name: why for name, why in failing.items() if not name.startswith(TRANSPORT)}
         for worker in workers:
             broken.update({f"queue.{lane}": "not connected" for lane, ok in worker.connected.items() if not ok})
         if broken:

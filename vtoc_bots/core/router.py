@@ -9,12 +9,29 @@ from uuid import UUID
 import structlog
 
 from vtoc_bots.core.access import Decision, Verdict
+from vtoc_bots.core.asking import Asked, Asking, InvalidForm, Misread, has_slash
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Button, Buttons, Card, Severity
-from vtoc_bots.core.commands import Call, CommandSpec, MissingArguments, UnknownCommand, missing_card, mistake_card
+from vtoc_bots.core.commands import (
+    Call,
+    CommandSpec,
+    InvalidValues,
+    MissingArguments,
+    UnknownCommand,
+    bind_values,
+    mistake_card,
+)
 from vtoc_bots.core.context import Context
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import Forbidden, LostLease, TransientError, UsageError, VtocError
+from vtoc_bots.core.dialogs import (
+    CANCEL,
+    ask_again,
+    ask_next,
+    end_dialog,
+    invalid_form_card,
+    lacking_card,
+)
+from vtoc_bots.core.errors import Forbidden, LostLease, NotFound, TransientError, UsageError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.messages import ConversationId, Message, MessageKind, OutboundKind, message_from_json
@@ -24,18 +41,15 @@ from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.budgets import BudgetRows
-from vtoc_bots.core.store.buttons import ButtonRows
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
-from vtoc_bots.core.transports import Choices
 
 logger = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 12
 """Beginnings of a message after which it is taken to kill its workers. Many, because a worker that dies of one message
 takes the beginnings of the sixty beside it along."""
-LONGEST_TEXT: Final = 16_000
 
 
 class Router:
@@ -50,7 +64,7 @@ class Router:
         desk: Desk,
         services: Services,
         budgets: BudgetRows,
-        buttons: ButtonRows,
+        asking: Asking,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -59,7 +73,7 @@ class Router:
     ) -> None:
         self._rows, self._leases, self._keeper = rows, leases, keeper
         self._people, self._desk, self._services = people, desk, services
-        self._budgets, self._buttons, self._clock, self._metrics = budgets, buttons, clock, metrics
+        self._budgets, self._asking, self._clock, self._metrics = budgets, asking, clock, metrics
         self._handler_seconds, self._per_minute = handler_seconds, commands_per_minute
         self.unlimited: set[tuple[str, str]] = set()
         """(transport, workspace) of accounts that are not limited: the data folder's own terminal."""
@@ -78,12 +92,6 @@ class Router:
                 elif not await self._finish(stored, held):
                     logger.warning("conversation_lost", conversation=conversation)
                     return
-
-    async def offer(self, message: Message) -> Choices:
-        """Completions for what is typed so far: only what the sender may use."""
-        operator = await self._people.sender(message)
-        station = await self._people.station_of(message, operator)
-        return Choices(await self._desk.complete(message.text, operator, station))
 
     async def _finish(self, stored: StoredMessage, held: Held) -> bool:
         """Handle one message and write everything; False when the conversation was lost."""
@@ -120,6 +128,7 @@ class Router:
             clock=self._clock,
             services=self._services,
             desk=self._desk,
+            asked_by=stored.body.get("asked_by", ""),
         )
         card, outcome = await self._carded(ctx)
         if card is not None:
@@ -127,23 +136,25 @@ class Router:
         return ctx.effects, outcome
 
     async def _carded(self, ctx: Context) -> tuple[Card | None, str]:
-        text: str | None = ctx.message.text
         try:
-            text = await self._text_of(ctx.message)
-            if text is None or not text.startswith(("/", "@agent")):
-                # An answer that a run waits for comes before a command without its slash.
-                card = await self._plain(ctx)
-                if card is not None or text is None:
-                    return card, "done"
-            call = self._desk.commands.parse(text, may=lambda spec: self._may(ctx, spec))
-            if isinstance(call, MissingArguments):
-                return (_stranger_card() if self._is_strange(ctx, call.spec) else missing_card(call)), "refused"
-            return await self._called(ctx, call)
+            if ctx.message.kind is MessageKind.EVENT:
+                return await self._event(ctx), "done"
+            asked, card = await self._read(ctx)
+            if asked is None:
+                return card, "done"
+            ctx.replaces = asked.replaces
+            if isinstance(asked.call, MissingArguments):
+                return self._lacking(ctx, asked, asked.call), "refused"
+            return await self._called(ctx, asked.call)
         except (LostLease, TransientError):
             raise
+        except Misread as misread:
+            known = isinstance(misread.error, UnknownCommand) and ctx.operator is None
+            return (_stranger_card() if known else _mistake(misread.text, misread.error)), "refused"
+        except InvalidForm as error:
+            return invalid_form_card(error), "refused"
         except UsageError as error:
-            known = isinstance(error, UnknownCommand) and ctx.operator is None
-            return (_stranger_card() if known else _mistake(text or "", error)), "refused"
+            return mistake_card("", error), "refused"
         except Forbidden as error:
             return Card.of("Not allowed", f"{error}.", severity=Severity.WARNING, private=True), "refused"
         except VtocError as error:
@@ -153,27 +164,60 @@ class Router:
             text = f"That went wrong here; nothing was done. Tell an admin this id: {short_id(ctx.correlation_id)}."
             return Card.of("Failed", text, severity=Severity.BAD), "failed"
 
+    async def _read(self, ctx: Context) -> tuple[Asked | None, Card | None]:
+        """The command that is asked for, completed from a dialog where there is one; else what to say, if anything."""
+        message = ctx.message
+        plain = message.kind is MessageKind.TEXT and not has_slash(message)
+        dialog = await self._asking.dialog(message) if ctx.asked_by == "dialog" else None
+        if dialog is None:
+            if plain:
+                # An answer that a run waits for comes before a command without its slash.
+                card = await self._plain(ctx)
+                if card is not None or not message.mentions_us:
+                    return None, card
+            return await self._asking.read(message), None
+        answer = await self._asking.answer(message)
+        if answer is None and plain:
+            answer = message.text
+        if answer is None or answer == CANCEL:
+            end_dialog(ctx.effects, message, dialog)
+            if answer == CANCEL:
+                return None, Card.of("", "Cancelled.")
+            return await self._asking.read(message), None
+        try:
+            call = self._asking.completed(dialog.command, {**dialog.given, dialog.asked: answer.strip()})
+        except InvalidValues as error:
+            return None, ask_again(ctx.effects, message, dialog, self._asking.spec(dialog.command), error)
+        end_dialog(ctx.effects, message, dialog)
+        return Asked(call), None
+
+    def _lacking(self, ctx: Context, asked: Asked, missing: MissingArguments) -> Card | None:
+        """Ask for what a command lacks, as the conversation's platform can."""
+        if self._is_strange(ctx, missing.spec):
+            return _stranger_card()
+        match ctx.asked_by:
+            case "form":
+                return None  # it is open on the person's screen
+            case "dialog" if self._may(ctx, missing.spec):
+                return ask_next(ctx.effects, ctx.message, missing)
+            case _:
+                return lacking_card(missing, asked.text if ctx.asked_by == "button" else "")
+
+    async def _event(self, ctx: Context) -> Card | None:
+        """What a transport reports by itself, for the command that is declared for it."""
+        spec = self._desk.commands.event(ctx.message.command or "")
+        if spec is None:
+            raise NotFound(f"nothing here is for the event {ctx.message.command}")
+        call = bind_values(spec, ctx.message.arguments)
+        if isinstance(call, MissingArguments):
+            raise UsageError(f"the event {spec.name} lacks {' and '.join(field.name for field in call.fields)}")
+        return await asyncio.wait_for(call(ctx), self._handler_seconds)
+
     def _may(self, ctx: Context, spec: CommandSpec) -> bool:
         return self._desk.may(ctx.operator, ctx.station, spec)
 
     def _is_strange(self, ctx: Context, spec: CommandSpec) -> bool:
         return ctx.operator is None and spec.level is not None
-
-    async def _text_of(self, message: Message) -> str | None:
-        """The command in a message; None for what is no command. Raises UsageError for a stale button."""
-        if message.kind is MessageKind.BUTTON:
-            value = await self._buttons.value(message.token or "")
-            if value is None:
-                raise UsageError("This button is too old; give the command again")
-            return str(value["command"])
-        text = message.text.strip()
-        if len(text) > LONGEST_TEXT:
-            raise UsageError(f"that is {len(text):,} characters; a command has {LONGEST_TEXT:,} at most")
-        if message.kind is MessageKind.COMMAND and message.command:
-            return f"/{message.command} {text}"
-        if text.startswith(("/", "@agent")) or message.mentions_us:
-            return text
-        return None
 
     async def _plain(self, ctx: Context) -> Card | None:
         """A message that is no command: an answer that a run waits for, or nothing of ours."""
@@ -200,7 +244,7 @@ class Router:
             text = (
                 f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
             )
-            ctx.effects = Effects(audit=ctx.effects.audit)
+            ctx.effects = Effects(audit=ctx.effects.audit, dialogs=ctx.effects.dialogs)
             return Card.of("Too slow", text, severity=Severity.BAD), "failed"
         return card, "done"
 
@@ -247,14 +291,19 @@ class Router:
     def _reply(self, ctx: Context, card: Card) -> None:
         if ctx.private:
             card = card.model_copy(update={"private": True})
-        _add_reply(ctx.effects, ctx.message_id, ctx.message, ctx.correlation_id, card)
+        _add_reply(ctx.effects, ctx.message_id, ctx.message, ctx.correlation_id, card, ctx.replaces)
 
 
-def _add_reply(effects: Effects, message_id: UUID, message: Message, correlation_id: UUID, card: Card) -> None:
+def _add_reply(
+    effects: Effects, message_id: UUID, message: Message, correlation_id: UUID, card: Card, replaces: str | None = None
+) -> None:
+    pages = replaces or any(
+        button.replaces for block in card.blocks if isinstance(block, Buttons) for button in block.buttons
+    )
     add_outbound(
         effects,
-        key=f"message:{message_id}:reply",
-        kind=OutboundKind.REPLY,
+        key=replaces or f"message:{message_id}:reply",
+        kind=OutboundKind.PAGE if pages else OutboundKind.REPLY,
         conversation=str(message.conversation),
         card=card,
         correlation_id=correlation_id,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from operator import attrgetter
@@ -18,23 +16,23 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
-from vtoc_bots.core.cards import Card
+from vtoc_bots.core.asking import Asking
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
 from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.installation import packaged_playbooks, user_name
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
-from vtoc_bots.core.messages import Outbound
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
-from vtoc_bots.core.outbox import Deliverer
+from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.library import Library
@@ -44,36 +42,34 @@ from vtoc_bots.core.playbooks.runs import Runner
 from vtoc_bots.core.policies import load_policies
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.probes import register_probes
-from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane, Worker
+from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane
 from vtoc_bots.core.router import Router
 from vtoc_bots.core.services import SharedServices
 from vtoc_bots.core.settings import Settings
-from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.sources import Sources, decoder_maker
 from vtoc_bots.core.store.blobs import BlobRows
 from vtoc_bots.core.store.budgets import BudgetRows
 from vtoc_bots.core.store.buttons import ButtonRows
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
-from vtoc_bots.core.store.leases import LeaseRows
 from vtoc_bots.core.store.operators import Operators
+from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.partitions import keep_partitions
 from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
 from vtoc_bots.core.sweeper import Sweeper
-from vtoc_bots.core.transports import ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.transport_host import TERMINAL, TransportHost
+from vtoc_bots.core.transports import Transport
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 from vtoc_bots.core.web.server import WebServer, make_app
 
 logger = structlog.get_logger(__name__)
 
-GRACE_SECONDS: Final = 10.0
 HANDLERS: Final = 64
 STEPS: Final = 64
-DELIVERIES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +102,6 @@ class Runtime:
         self.address: str | None = None
         self._plugins = dict(plugins or {})
         self._stop = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._workers: list[Worker] = []
-        self._transports: dict[str, Transport] = {}
-        self._failing: dict[str, str] = {}
 
     def stop(self) -> None:
         """End `run`: no new work, what is in hand is finished, everything is closed."""
@@ -135,7 +127,8 @@ class Runtime:
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()
-            await self._end()
+            logger.info("stopping")
+            await self.parts.end()
         return self.exit_code
 
     def _load(self) -> Loaded:
@@ -147,7 +140,9 @@ class Runtime:
         self.stations, self.operators = Stations(store), Operators(store)
         await self.stations.sync(settings.stations)
         channels = {glob: station.slug for station in settings.stations for glob in station.channels}
-        self.people = People(self.operators, self.stations, clock, channels, settings.station.slug)
+        self.people = People(
+            self.operators, self.stations, clock, channels, settings.station.slug, settings.operator_allowlist
+        )
         actions = {spec.name: spec for spec in loaded.actions}
         playbooks, errors = load_playbooks((*packaged_playbooks(), *loaded.playbook_paths), actions)
         if errors:
@@ -156,7 +151,8 @@ class Runtime:
         rules = load_policies(settings.config_dir / "policies.yml", clock.now)
         self.access = Access(rules, loaded.policies)
         self.observers = Observers(loaded.observers, self.metrics)
-        self.leases = LeaseRows(store)
+        self.parts = Parts(store, self.holder, clock, self.metrics, settings.lease_seconds)
+        self.leases = self.parts.leases
         self.blobs = BlobRows(store)
         self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
         await self.notices.know()
@@ -178,9 +174,9 @@ class Runtime:
             thin_seconds=settings.thin_seconds,
         )
         self.services = SharedServices(store, self.sources, self.blobs, self.library)
-        self.approvals = Approvals(store, self.access, clock)
+        self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
-        register_probes(self.health, store, self.sources, loaded, self._failing, self._workers)
+        register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
             store,
@@ -194,6 +190,8 @@ class Runtime:
             self.health.check,
             self._about(),
         )
+        self.asking = Asking(self.people, self.desk, ButtonRows(store), OriginalRows(store))
+        self.floods = Floods(self.people, clock)
         self._compose_engine()
 
     def _compose_engine(self) -> None:
@@ -212,11 +210,31 @@ class Runtime:
             self.desk,
             self.services,
             BudgetRows(store),
-            ButtonRows(store),
+            self.asking,
             clock,
             self.metrics,
             handler_seconds=settings.handler_timeout_seconds,
             commands_per_minute=settings.commands_per_minute,
+        )
+        self.host = TransportHost(
+            self.parts,
+            self.inbox_rows,
+            self.outbox_rows,
+            self.delivering,
+            self.deliver_keeper,
+            self.asking,
+            self.floods,
+            self.notices,
+            self.links,
+            self.commands,
+            self.blobs,
+            self.health,
+            clock,
+            self.metrics,
+            self.observers,
+            station=settings.station.slug,
+            data_dir=settings.data_dir,
+            address=lambda: self.address,
         )
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease)
@@ -255,93 +273,38 @@ class Runtime:
         watchdog = Watchdog(self.loaded.modules, self.metrics, self.settings.blocked_seconds)
         watchdog.start()
         stack.callback(watchdog.stop)
-        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == "terminal"]
-        work = await self._open_transports(specs)
+        specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == TERMINAL]
+        self.host.open(specs)
         if self.duties.web:
             await self._serve(stack)
         self.desk.about = self._about()
         if self.loaded.observers:
-            self._forever("observers", self.observers.run)
-        self._run_transports(specs, work)
+            self.parts.forever("observers", self.observers.run)
+        terminal = self.host.terminal()
+        if terminal is not None:
+            account, transport, inbox = terminal
+            await self._own_terminal(account)
+            self.parts.forever(TERMINAL, lambda: self._terminal(transport, inbox))
+        self.host.run()
         if self.duties.worker:
             self._work()
         elif self.duties.worker is None:
-            self._forever("stand_in", self._stand_in)
+            self.parts.forever("stand_in", self._stand_in)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         """Start the web server, with what plugins and transports add to it."""
         settings = self.settings
         app = make_app(self.health, self.metrics, [self.links.add_routes, *self.loaded.routes])
-        for transport in self._transports.values():
-            if isinstance(transport, ServesRoutes):
-                app.add_routes(transport.routes())
+        app.add_routes(self.host.routes())
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
         stack.push_async_callback(server.close)
 
-    async def _open_transports(self, specs: list[TransportSpec]) -> dict[str, Callable[[str], Awaitable[None]]]:
-        """Open them, each by itself; the jobs that deliver their replies, by queue."""
-        work: dict[str, Callable[[str], Awaitable[None]]] = {}
-        for spec in specs:
-            context = self._transport_context(spec)
-            queue = spec.queue or spec.name
-            try:
-                transport = spec.open(context)
-            except Exception as error:
-                if spec.name == "terminal":
-                    raise
-                # The other platforms run on; health says what is wrong with this one.
-                self._failing[f"transport.{spec.name}"] = f"{type(error).__name__}: {error}"
-                logger.exception("transport_not_opened", transport=spec.name)
-                continue
-            deliverer = Deliverer(
-                transport, self.outbox_rows, self.delivering, self.deliver_keeper, self.clock, self.metrics, self._sent
-            )
-            work[f"{DELIVER}.{queue}"] = deliverer.deliver
-            self._transports[spec.name] = transport
-            if spec.name == "terminal":
-                await self._own_terminal(spec.account)
-        return work
-
-    def _run_transports(self, specs: list[TransportSpec], work: dict[str, Callable[[str], Awaitable[None]]]) -> None:
-        if not work:
-            return
-        self._forever("deliver_keeper", self.deliver_keeper.run)
-        self._queue(Lane("deliver", work, DELIVERIES))
-        for spec in specs:
-            if spec.name not in self._transports:
-                continue
-            transport = self._transports[spec.name]
-            queue, offer = spec.queue or spec.name, self.router.offer
-            inbox = TransportInbox(self.inbox_rows, queue, offer, self.metrics, self.observers)
-            if spec.name == "terminal":
-                self._forever("terminal", lambda t=transport, i=inbox: self._terminal(t, i))  # type: ignore[misc]  # defaults of a lambda have no type
-            else:
-                self._forever(f"transport.{spec.name}", lambda t=transport, i=inbox: t.run(i))  # type: ignore[misc]  # the same
-
-    def _transport_context(self, spec: TransportSpec) -> TransportContext:
-        async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
-            await self._singleton(f"transport:{spec.name}:{name}", work).run()
-
-        async def notice(card: Card, key: str) -> None:
-            await self.notices.send(self.settings.station.slug, card, f"notice:{spec.name}:{key}")
-
-        return TransportContext(
-            spec.account,
-            self.clock,
-            self.blobs,
-            self.settings.data_dir,
-            hold,
-            notice,
-            self.links.address,
-            lambda: self.address,
-        )
-
     async def _own_terminal(self, account: str) -> None:
         """Who can read the data folder's password is admin in its terminal."""
         name = user_name()
-        await self.operators.own(name, "terminal", account, name, Level.ADMIN)
-        self.router.unlimited.add(("terminal", account))
+        await self.operators.own(name, TERMINAL, account, name, Level.ADMIN)
+        self.router.unlimited.add((TERMINAL, account))
 
     async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
         try:
@@ -353,15 +316,15 @@ class Runtime:
 
     def _work(self) -> None:
         """Handle messages, advance runs, read sources, sweep when it is our turn."""
-        self._forever("handle_keeper", self.handle_keeper.run)
-        self._forever("run_keeper", self.runner.keeper.run)
-        self._forever("progress", self.board.run)
-        self._queue(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
-        self._queue(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
-        self._hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
-        self._hold("sweeper", self.sweeper.run)
+        self.parts.forever("handle_keeper", self.handle_keeper.run)
+        self.parts.forever("run_keeper", self.runner.keeper.run)
+        self.parts.forever("progress", self.board.run)
+        self.parts.take(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
+        self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
+        self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
+        self.parts.hold("sweeper", self.sweeper.run)
         if self.duties.sources:
-            self._forever("sources", self.sources.run)
+            self.parts.forever("sources", self.sources.run)
 
     async def _stand_in(self) -> None:
         """Work as soon as nobody else does."""
@@ -370,55 +333,6 @@ class Runtime:
         logger.info("worker_started_here")
         self._work()
         await asyncio.Event().wait()
-
-    def _queue(self, lane: Lane) -> None:
-        # A dead worker's jobs are free as soon as its leases are: the sweep's hints would wait for them.
-        seconds = self.settings.lease_seconds
-        worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics, seconds)
-        self._workers.append(worker)
-        self._forever(f"queue.{lane.name}", worker.run)
-
-    def _hold(self, name: str, work: Callable[[int], Awaitable[Any]]) -> None:
-        self._forever(name, self._singleton(name, work).run)
-
-    def _singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
-        facts = {"host": socket.gethostname(), "pid": os.getpid()}
-        seconds = min(12.0, self.settings.lease_seconds)
-        return Singleton(self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts)
-
-    def _forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(self._supervised(name, work), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a part for ever: when it breaks, say so, wait, begin again; the others run on."""
-        failures = 0
-        while not self._stop.is_set():
-            began = self.clock.monotonic()
-            try:
-                await work()
-                if self._stop.is_set():
-                    return
-                self._failing[name] = "it ended by itself"
-            except Exception as error:
-                self._failing[name] = f"{type(error).__name__}: {error}"
-                logger.exception("part_failed", part=name)
-            failures = 0 if self.clock.monotonic() - began > 60 else failures + 1
-            await self.clock.sleep(min(30.0, 0.5 * 2.0 ** min(failures, 6)))
-            self._failing.pop(name, None)
-
-    async def _end(self) -> None:
-        """Stop taking work, finish what is in hand, then stop the rest."""
-        logger.info("stopping")
-        for worker in self._workers:
-            worker.stop()
-        queues = [task for task in self._tasks if task.get_name().startswith("queue.")]
-        if queues:
-            await asyncio.wait(queues, timeout=GRACE_SECONDS)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _http(self, stack: AsyncExitStack) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=30, connect=10)
@@ -431,6 +345,3 @@ class Runtime:
         if self.address is not None:
             facts["address"] = self.address
         return facts
-
-    async def _sent(self, outbound: Outbound) -> None:
-        self.observers.tell("reply_sent", key=outbound.key, conversation=str(outbound.conversation))

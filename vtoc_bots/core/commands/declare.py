@@ -26,6 +26,7 @@ def command(
     aliases: Iterable[str] = (),
     private: bool = False,
     examples: Iterable[str] = (),
+    event: bool = False,
 ) -> Callable[[Handler], CommandSpec]:
     """Make a CommandSpec of ``async def f(ctx, target: T, …, *, option: U = default, **inputs: str) -> Card``.
 
@@ -33,7 +34,8 @@ def command(
     Types: str, int, float, bool, Enum, Literal, datetime, timedelta, `Area`, `Position`, the exported `Duration`,
     `Distance`, `TrackId`, `Rest` … , ``| None``, limits of annotated_types, and a text in ``Annotated`` as its help.
     The docstring's first line is the summary. `name` is one or more lower-case words; `level` None is anyone, an
-    unknown identity included; `examples` are whole commands and are checked. Raises PluginError.
+    unknown identity included; `examples` are whole commands and are checked; an `event` command is for what a transport
+    reports by itself, nobody can call it. Raises PluginError.
     """
     also, for_roles, shown = tuple(aliases), frozenset(roles), tuple(examples)
     least = _checked(name, also, for_roles, level)
@@ -55,6 +57,7 @@ def command(
             aliases=also,
             private=private,
             inputs=inputs,
+            event=event,
         )
         _check_examples(spec)
         return spec

@@ -54,7 +54,13 @@ class Commands:
         self._specs: dict[str, CommandSpec] = {}
         self._by_name: dict[str, CommandSpec] = {}
         self._first = _Node()
+        self._events: dict[str, CommandSpec] = {}
         for spec in specs:
+            if spec.event:
+                other = self._events.setdefault(spec.name, spec)
+                if other is not spec:
+                    raise self._twice(spec.name, other, spec)
+                continue
             for name in spec.names:
                 self._claim(name, spec)
             self._specs[spec.name] = spec
@@ -80,6 +86,10 @@ class Commands:
         """The command of a name as people or platforms write it: with or without a slash, in one word or several."""
         words = " ".join(name.removeprefix("/").casefold().split())
         return self._by_name.get(words)
+
+    def event(self, name: str) -> CommandSpec | None:
+        """The command for what a transport reports under this name."""
+        return self._events.get(name)
 
     def find(self, text: str, me: Collection[str] = (), start: int = 0) -> Found | None:
         """The command that a text names from character `start` on, the longest name that fits; None for none.
@@ -177,9 +187,12 @@ class Commands:
     def _claim(self, name: str, spec: CommandSpec) -> None:
         other = self._by_name.setdefault(name, spec)
         if other is not spec:
-            both = " and by ".join(f"{each.call.__module__}.{each.call.__qualname__}" for each in (other, spec))
-            raise PluginError(f"command /{name} is registered twice: by {both}; rename one")
+            raise self._twice(name, other, spec)
         self._add(name, spec)
+
+    def _twice(self, name: str, *specs: CommandSpec) -> PluginError:
+        both = " and by ".join(f"{each.call.__module__}.{each.call.__qualname__}" for each in specs)
+        return PluginError(f"command /{name} is registered twice: by {both}; rename one")
 
     def _add(self, name: str, spec: CommandSpec) -> None:
         node = self._first

@@ -71,6 +71,7 @@ class CommandSpec:
 
     `level` None means anyone, an unknown identity included; `roles` empty means stations of any role. `inputs` is
     whether free ``key=value`` pairs are taken (``**inputs``). `private` asks for a reply that only the asker sees.
+    An `event` command is called for what a transport reports by itself (`MessageKind.EVENT`), and never by people.
     """
 
     name: str
@@ -84,6 +85,7 @@ class CommandSpec:
     aliases: tuple[str, ...] = ()
     private: bool = False
     inputs: bool = False
+    event: bool = False
     ask: Ask = field(init=False, repr=False)
     """What `Access.decide` is asked where the arguments don't matter yet, as in help."""
     by_name: Mapping[str, Param] = field(init=False, repr=False)

@@ -55,7 +55,11 @@ class Metrics:
 
     def _make_engine(self) -> None:
         self.messages = self._new(
-            Counter, "messages", "Messages by what accept did: accepted, duplicate, refused", "transport", "outcome"
+            Counter,
+            "messages",
+            "Messages by what accept did: accepted, duplicate, refused, dropped",
+            "transport",
+            "outcome",
         )
         self.messages_handled = self._new(
             Counter, "messages_handled", "Messages handled, by outcome: done, failed, refused", "outcome"
@@ -110,6 +114,10 @@ class Metrics:
     def message_refused(self, transport: str) -> None:
         """A message could not be stored; its platform will deliver it again."""
         self.messages.labels(transport, "refused").inc()
+
+    def message_dropped(self, transport: str) -> None:
+        """A stranger sent too many."""
+        self.messages.labels(transport, "dropped").inc()
 
     def message_handled(self, outcome: str, seconds: float) -> None:
         """A message was handled, `seconds` after it was accepted."""

@@ -12,9 +12,11 @@ from vtoc_bots.core.cards import Block, Button, Buttons, Card, Fields, Pair, Sev
 from vtoc_bots.core.errors import Forbidden, NotFound
 from vtoc_bots.core.ids import new_id, short_id
 from vtoc_bots.core.messages import OutboundKind
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.playbooks import decisions
 from vtoc_bots.core.playbooks.decisions import ApprovalAsk, Changes, Lapsed
+from vtoc_bots.core.playbooks.progress import add_run_outbound
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.queue import ADVANCE, Hint
 from vtoc_bots.core.store.approvals import ApprovalRecord, ApprovalRows, VoteRecord
@@ -27,14 +29,15 @@ Ended = Literal["approved", "denied", "expired", "held", "void"]
 BUTTON_SECONDS: Final = 30 * 24 * 3600.0
 
 _WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
-_RUN: Final = "SELECT conversation, private, title FROM vtoc_engine.runs WHERE id = $1"
+_SHOWN: Final = """SELECT key, conversation FROM vtoc_engine.outbox
+    WHERE run_id = $1 AND kind = 'approval' AND (key = $2 OR starts_with(key, $2 || '@'))"""
 
 
 class Approvals:
     """Asks, decides and closes approvals."""
 
-    def __init__(self, store: Store, access: Access, clock: Clock) -> None:
-        self._store, self._access, self._clock = store, access, clock
+    def __init__(self, store: Store, access: Access, clock: Clock, notices: Notices) -> None:
+        self._store, self._access, self._clock, self._notices = store, access, clock, notices
         self.rows = ApprovalRows(store)
 
     async def rows_of(self, run_id: UUID) -> list[decisions.ApprovalRow]:
@@ -44,24 +47,28 @@ class Approvals:
         return [_planned(record, [vote for vote in votes if vote.approval_id == record.id]) for record in records]
 
     def effects(self, run: ClaimedRun, changes: Changes) -> Effects:
-        """What asking for these approvals writes: their rows, a card each where the run was started, the audit."""
+        """What asking for these approvals writes: their rows, a card each where the run was started and
+        where the station is told of such things, the audit."""
         effects = Effects()
         for ask in changes.asks:
             approval_id = new_id()
             effects.approvals.append(_approval_row(approval_id, run, ask))
-            if run.conversation is not None:
-                add_outbound(
-                    effects,
-                    key=_card_key(run.id, ask.step),
-                    kind=OutboundKind.APPROVAL,
-                    conversation=run.conversation,
-                    card=_open_card(approval_id, run.title, ask),
-                    correlation_id=run.correlation_id,
-                    trace=run.trace,
-                    message_id=run.message_id,
-                    run_id=run.id,
-                    button_seconds=BUTTON_SECONDS,
-                )
+            card = _open_card(approval_id, run.title, ask)
+            key = f"approval:{ask.step}"
+            add_run_outbound(effects, run, key, OutboundKind.APPROVAL, card, button_seconds=BUTTON_SECONDS)
+            for conversation in self._notices.of(run.station):
+                if conversation != run.conversation:
+                    add_outbound(
+                        effects,
+                        key=f"run:{run.id}:{key}@{conversation}",
+                        kind=OutboundKind.APPROVAL,
+                        conversation=conversation,
+                        card=card,
+                        correlation_id=run.correlation_id,
+                        trace=run.trace,
+                        run_id=run.id,
+                        button_seconds=BUTTON_SECONDS,
+                    )
             detail = {"digest": ask.digest, "quorum": ask.rule.quorum, "level": str(ask.rule.level), **ask.detail}
             effects.audit.append(
                 audit_row(
@@ -191,15 +198,15 @@ class Approvals:
             await connection.execute("UPDATE vtoc_engine.approvals SET state = 'held' WHERE id = $1", record.id)
         else:
             await self.rows.end(connection, record.id, state)
-        run = await connection.fetchrow(_RUN, record.run_id)
-        if run is not None and run["conversation"] is not None:
-            done = record._replace(state=state, decided_at=self._clock.now())
+        done = record._replace(state=state, decided_at=self._clock.now())
+        card = _decided_card(done, votes, note)
+        for shown in await connection.fetch(_SHOWN, record.run_id, _card_key(record.run_id, record.step)):
             add_outbound(
                 effects,
-                key=_card_key(record.run_id, record.step),
+                key=shown["key"],
                 kind=OutboundKind.APPROVAL,
-                conversation=run["conversation"],
-                card=_decided_card(done, votes, note),
+                conversation=shown["conversation"],
+                card=card,
                 correlation_id=record.correlation_id,
                 trace=record.trace,
                 run_id=record.run_id,

@@ -22,6 +22,10 @@ class Library:
         """The playbooks of a role's stations, by id."""
         return (p for _, p in sorted(self.playbooks.items()) if p.role is None or p.role == role)
 
+    def find(self, playbook_id: str) -> Playbook | None:
+        """The playbook, None where there is none of that id."""
+        return self.playbooks.get(playbook_id)
+
     def get(self, playbook_id: str) -> Playbook:
         """The playbook. Raises NotFound."""
         playbook = self.playbooks.get(playbook_id)

@@ -32,11 +32,6 @@ SELECT id FROM head
 """
 
 
-def progress_key(run_id: UUID) -> str:
-    """The key of a run's progress message."""
-    return f"run:{run_id}:progress"
-
-
 class _Latest(NamedTuple):
     run: ClaimedRun
     card: Card
@@ -86,22 +81,34 @@ class ProgressBoard:
             )
 
 
+def add_run_outbound(
+    effects: Effects, run: ClaimedRun, key: str, kind: OutboundKind, card: Card, **options: Any
+) -> None:
+    """Add a card of a run, addressed as the message that started it; nothing where a schedule started it silently."""
+    if run.conversation is None:
+        return
+    reply = run.reply or {}
+    add_outbound(
+        effects,
+        key=f"run:{run.id}:{key}",
+        kind=kind,
+        conversation=run.conversation,
+        card=card,
+        correlation_id=run.correlation_id,
+        trace=run.trace,
+        reply_to=reply.get("to"),
+        private_to=reply.get("user") if card.private else None,
+        reply_context=reply.get("context"),
+        message_id=run.message_id,
+        run_id=run.id,
+        **options,
+    )
+
+
 def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) -> Effects:
     """The effects that tell of a run's progress; `only_revise` changes nothing unless something was told before."""
     effects = Effects()
-    if run.conversation is not None:
-        add_outbound(
-            effects,
-            key=progress_key(run.id),
-            kind=OutboundKind.PROGRESS,
-            conversation=run.conversation,
-            card=card,
-            correlation_id=run.correlation_id,
-            trace=run.trace,
-            message_id=run.message_id,
-            run_id=run.id,
-            only_revise=only_revise,
-        )
+    add_run_outbound(effects, run, "progress", OutboundKind.PROGRESS, card, only_revise=only_revise)
     return effects
 
 

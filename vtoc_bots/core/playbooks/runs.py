@@ -20,7 +20,6 @@ from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import span
-from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks import decisions
 from vtoc_bots.core.playbooks.actions import call_action
@@ -41,7 +40,7 @@ from vtoc_bots.core.playbooks.decisions import (
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
-from vtoc_bots.core.playbooks.progress import ProgressBoard, progress_effects, result_card
+from vtoc_bots.core.playbooks.progress import ProgressBoard, add_run_outbound, progress_effects, result_card
 from vtoc_bots.core.playbooks.step_context import StepContext
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.effects import Effects
@@ -204,18 +203,8 @@ class _Advance:
     def _ask(self, effects: Effects, parked: Parked) -> None:
         """Put a waiting step's question to the conversation; the next plain message there answers it."""
         run = self._run
-        if run.conversation is not None:
-            add_outbound(
-                effects,
-                key=f"run:{run.id}:prompt:{parked.step}",
-                kind=OutboundKind.APPROVAL,
-                conversation=run.conversation,
-                card=Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private),
-                correlation_id=run.correlation_id,
-                trace=run.trace,
-                message_id=run.message_id,
-                run_id=run.id,
-            )
+        card = Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private, asks=True)
+        add_run_outbound(effects, run, f"prompt:{parked.step}", OutboundKind.APPROVAL, card)
 
     async def _store(self, row: StepRow) -> None:
         stored = await self._rows.checkpoint(Checkpoint(self._run.id, self._run.attempt, row))
@@ -331,21 +320,10 @@ class _Advance:
         """End the run and tell: the result where the question was asked, the last of its progress, the audit."""
         run = self._run
         effects = Effects()
-        if run.conversation is not None:
-            add_outbound(
-                effects,
-                key=f"run:{run.id}:result",
-                kind=OutboundKind.RESULT,
-                conversation=run.conversation,
-                card=result_card(run, state, card, error),
-                correlation_id=run.correlation_id,
-                trace=run.trace,
-                message_id=run.message_id,
-                run_id=run.id,
-            )
-            if playbook is not None:
-                last = progress_card(playbook, self._steps.values(), {}, state, run)
-                effects.outbox += progress_effects(run, last, only_revise=True).outbox
+        add_run_outbound(effects, run, "result", OutboundKind.RESULT, result_card(run, state, card, error))
+        if playbook is not None:
+            last = progress_card(playbook, self._steps.values(), {}, state, run)
+            effects.outbox += progress_effects(run, last, only_revise=True).outbox
         effects.audit.append(
             audit_row(
                 actor=f"run:{run.id}",

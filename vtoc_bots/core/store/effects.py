@@ -20,18 +20,21 @@ class Effects:
     runs: list[Row] = field(default_factory=list)
     approvals: list[Row] = field(default_factory=list)
     buttons: list[Row] = field(default_factory=list)
+    dialogs: list[Row] = field(default_factory=list)
     audit: list[Row] = field(default_factory=list)
     hints: list[Hint] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.outbox or self.runs or self.approvals or self.buttons or self.audit or self.hints)
+        return any((self.outbox, self.runs, self.approvals, self.buttons, self.dialogs, self.audit, self.hints))
 
 
-_KINDS: Final = ("outbox", "runs", "approvals", "buttons", "audit")
+_KINDS: Final = ("outbox", "runs", "approvals", "buttons", "dialogs", "audit")
+REVISED: Final = ("progress", "approval", "page")
+"""Kinds of outbound that a later one under the same key revises."""
 
 
 def effect_arguments(owned: Iterable[tuple[UUID, Effects]]) -> list[Any]:
-    """The six arguments of `effects_sql`: a list of rows a table, each with its owner, and the hints."""
+    """The seven arguments of `effects_sql`: a list of rows a table, each with its owner, and the hints."""
     rows: dict[str, list[Row]] = {kind: [] for kind in _KINDS}
     revised: dict[str, Row] = {}
     hints: list[Row] = []
@@ -39,7 +42,7 @@ def effect_arguments(owned: Iterable[tuple[UUID, Effects]]) -> list[Any]:
         for kind in _KINDS:
             for row in getattr(effects, kind):
                 owned_row = {**row, "owner": owner}
-                if kind == "outbox" and row["kind"] in ("progress", "approval"):
+                if kind == "outbox" and row["kind"] in REVISED:
                     # One statement can't revise a row twice: the last of a group is the truth.
                     revised[row["key"]] = owned_row
                 else:
@@ -55,10 +58,10 @@ def effect_arguments(owned: Iterable[tuple[UUID, Effects]]) -> list[Any]:
 def effects_sql(first: int) -> str:
     """WITH queries that insert the effects whose owner is in the query `head(id)`.
 
-    `first` is the number of the first of the six jsonb parameters that `effect_arguments` gives. A progress or approval
-    outbound that exists is revised; anything else that exists is left alone, so doing it again does nothing.
+    `first` is the number of the first of the seven jsonb parameters that `effect_arguments` gives. A progress, approval
+    or page outbound that exists is revised; anything else that exists is left alone, so doing it again does nothing.
     """
-    outbox, runs, approvals, buttons, audit, hints = (f"${first + n}" for n in range(6))
+    outbox, runs, approvals, buttons, dialogs, audit, hints = (f"${first + n}" for n in range(7))
     queue_hints = hint_insert(
         f"""SELECT 30, 'deliver.' || c.queue, c.id
             FROM (SELECT DISTINCT conversation FROM new_outbox WHERE due_at <= now()) o
@@ -84,22 +87,24 @@ new_outbox AS (
     ON CONFLICT (key) DO UPDATE SET
         card = excluded.card,
         revision = old.revision + 1,
+        reply_context = coalesce(excluded.reply_context, old.reply_context),
         expires_at = excluded.expires_at,
         state = CASE WHEN old.state = 'sent' THEN 'due' ELSE old.state END,
         due_at = CASE
             WHEN old.state <> 'sent' THEN old.due_at
             WHEN old.kind = 'progress' THEN greatest(now(), old.sent_at + interval '1 second')
             ELSE now() END
-    WHERE old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent')
+    WHERE old.kind IN ('progress', 'approval', 'page') AND old.state IN ('due', 'unknown', 'sent')
     RETURNING conversation, due_at
 ), new_runs AS (
     INSERT INTO vtoc_engine.runs (id, key, playbook, title, role, station, source, digest, inputs, conversation,
-        operator_id, private, must_approve, correlation_id, trace)
+        operator_id, private, must_approve, correlation_id, trace, reply)
     SELECT r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
-        r.operator_id, coalesce(r.private, false), coalesce(r.must_approve, false), r.correlation_id, r.trace
+        r.operator_id, coalesce(r.private, false), coalesce(r.must_approve, false), r.correlation_id, r.trace,
+        r.reply
     FROM jsonb_to_recordset({runs}::jsonb) AS r(owner uuid, id uuid, key text, playbook text, title text, role text,
         station text, source text, digest text, inputs jsonb, conversation text, operator_id uuid, private boolean,
-        must_approve boolean, correlation_id uuid, trace text)
+        must_approve boolean, correlation_id uuid, trace text, reply jsonb)
     JOIN head ON head.id = r.owner
     ON CONFLICT (key) DO NOTHING
     RETURNING id
@@ -120,6 +125,14 @@ new_outbox AS (
         keep double precision)
     JOIN head ON head.id = r.owner
     ON CONFLICT (token) DO NOTHING
+), new_dialogs AS (
+    INSERT INTO vtoc_engine.dialogs AS old (conversation, user_id, id, command, given, asked, expires_at)
+    SELECT r.conversation, r.user_id, r.id, r.command, r.given, r.asked, now() + make_interval(secs => r.keep)
+    FROM jsonb_to_recordset({dialogs}::jsonb) AS r(owner uuid, conversation text, user_id text, id uuid, command text,
+        given jsonb, asked text, keep double precision)
+    JOIN head ON head.id = r.owner
+    ON CONFLICT (conversation, user_id) DO UPDATE SET id = excluded.id, command = excluded.command,
+        given = excluded.given, asked = excluded.asked, expires_at = excluded.expires_at
 ), new_audit AS (
     INSERT INTO vtoc_engine.audit (id, at, actor, event, subject, station, detail, detail_digest, correlation_id)
     SELECT r.id, r.at, r.actor, r.event, r.subject, r.station, r.detail, r.detail_digest, r.correlation_id

@@ -40,6 +40,8 @@ class ClaimedRun(NamedTuple):
     trace: str | None
     created_at: datetime
     started_at: datetime
+    reply: Any = None
+    """Which message its answers answer (``to``), who asked (``user``), what the transport needs (``context``)."""
 
     @property
     def message_id(self) -> UUID | None:
@@ -119,7 +121,7 @@ UPDATE vtoc_engine.runs r SET attempt = r.attempt + 1, holder = $2, lease_until 
 FROM free CROSS JOIN {UNHURRIED} WHERE r.id = free.id
 RETURNING r.id, r.key, r.playbook, r.title, r.role, r.station, r.source, r.digest, r.inputs, r.conversation,
     r.operator_id, r.private, r.must_approve, r.state, r.cancel_by, r.attempt, r.wake_seq, r.failures, r.correlation_id,
-    r.trace, r.created_at, r.started_at
+    r.trace, r.created_at, r.started_at, r.reply
 """
 
 _RENEW: Final = """

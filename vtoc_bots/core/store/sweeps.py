@@ -48,6 +48,7 @@ SELECT id FROM head
 """
 _PUT_OFF: Final = "UPDATE vtoc_engine.schedules SET next_at = $3, updated_at = now() WHERE name = $1 AND next_at = $2"
 _RETENTION: Final = (
+    "DELETE FROM vtoc_engine.dialogs WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.buttons WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.leases WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.budgets WHERE updated_at < now() - interval '1 day'",

@@ -72,7 +72,10 @@ CREATE TABLE vtoc_engine.runs (
     trace          text,
     created_at     timestamptz NOT NULL DEFAULT now(),
     started_at     timestamptz,
-    finished_at    timestamptz
+    finished_at    timestamptz,
+    -- Where its answers go besides the conversation: which message they answer, who alone may see them, and what the
+    -- transport needs to know.
+    reply          jsonb
 );
 CREATE INDEX runs_due ON vtoc_engine.runs (due_at) WHERE state IN ('ready', 'waiting');
 CREATE INDEX runs_recent ON vtoc_engine.runs (station, created_at DESC);
@@ -131,7 +134,7 @@ CREATE TABLE vtoc_engine.outbox (
     transport      text NOT NULL,
     conversation   text NOT NULL,
     seq            bigint GENERATED ALWAYS AS IDENTITY,
-    kind           text NOT NULL CHECK (kind IN ('reply', 'result', 'progress', 'approval', 'notice')),
+    kind           text NOT NULL CHECK (kind IN ('reply', 'result', 'progress', 'approval', 'notice', 'page')),
     card           jsonb NOT NULL,
     reply_to       text,
     private_to     text,
@@ -167,6 +170,19 @@ CREATE TABLE vtoc_engine.buttons (
     created_at   timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX buttons_expiry ON vtoc_engine.buttons (expires_at);
+
+-- What somebody is being asked, one value after the other, to complete a command.
+CREATE TABLE vtoc_engine.dialogs (
+    conversation text NOT NULL,
+    user_id      text NOT NULL,
+    id           uuid NOT NULL,
+    command      text NOT NULL,
+    given        jsonb NOT NULL,
+    asked        text NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    PRIMARY KEY (conversation, user_id)
+);
+CREATE INDEX dialogs_expiry ON vtoc_engine.dialogs (expires_at);
 
 CREATE TABLE vtoc_engine.blobs (
     sha256     text PRIMARY KEY,

@@ -1,0 +1,26 @@
+"""Forms, dialogs and pages: where runs answer, replies that are replaced, values that are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vtoc_bots.core.store.migrations.statements import forward_only, run_file
+from vtoc_bots.core.store.schema import ENGINE_SCHEMA
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+FILES = Path(__file__).parent / "0002"
+
+
+def upgrade(schema: str) -> None:
+    """Changes ``vtoc_engine`` alone."""
+    if schema == ENGINE_SCHEMA:
+        run_file(FILES / "engine.sql", schema)
+
+
+def downgrade(schema: str) -> None:
+    """Refused."""
+    forward_only()

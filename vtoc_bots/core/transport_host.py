@@ -1,0 +1,157 @@
+"""Opens transports, gives each what core gives it, and runs them side by side: one that fails leaves the others be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp.web import RouteDef
+
+from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.cards import Card
+from vtoc_bots.core.commands import Commands
+from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.floods import Floods
+from vtoc_bots.core.inbox import TransportInbox
+from vtoc_bots.core.leases import LeaseKeeper
+from vtoc_bots.core.messages import Outbound
+from vtoc_bots.core.notices import Notices
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.observe.observers import Observers
+from vtoc_bots.core.outbox import Deliverer
+from vtoc_bots.core.parts import Parts
+from vtoc_bots.core.ports import Blobs, Clock
+from vtoc_bots.core.probes import TRANSPORT, register_transport
+from vtoc_bots.core.queue import DELIVER, Lane
+from vtoc_bots.core.store.conversations import ConversationLeases, Held
+from vtoc_bots.core.store.inbox import InboxRows
+from vtoc_bots.core.store.outbox import OutboxRows
+from vtoc_bots.core.transports import PublishesCommands, ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.web.files import FileLinks
+from vtoc_bots.core.web.health import Health
+
+logger = structlog.get_logger(__name__)
+
+DELIVERIES: Final = 64
+TERMINAL: Final = "terminal"
+
+
+class TransportHost:
+    """The transports of one process."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        inbox_rows: InboxRows,
+        outbox_rows: OutboxRows,
+        delivering: ConversationLeases,
+        keeper: LeaseKeeper[Held],
+        asking: Asking,
+        floods: Floods,
+        notices: Notices,
+        links: FileLinks,
+        commands: Commands,
+        blobs: Blobs,
+        health: Health,
+        clock: Clock,
+        metrics: Metrics,
+        observers: Observers,
+        *,
+        station: str,
+        data_dir: Path,
+        address: Callable[[], str | None],
+    ) -> None:
+        self._parts = parts
+        self._inbox_rows, self._outbox_rows, self._delivering, self._keeper = (
+            inbox_rows,
+            outbox_rows,
+            delivering,
+            keeper,
+        )
+        self._asking, self._floods, self._notices, self._links = asking, floods, notices, links
+        self._commands, self._blobs, self._health, self._clock = commands, blobs, health, clock
+        self._metrics, self._observers, self._station, self._data_dir = metrics, observers, station, data_dir
+        self._address = address
+        self._open: list[tuple[TransportSpec, Transport]] = []
+
+    def open(self, specs: Sequence[TransportSpec]) -> None:
+        """Open them, each by itself. Raises what a terminal's opening raises: nobody could use the process then."""
+        for spec in specs:
+            try:
+                self._open.append((spec, spec.open(self._context(spec))))
+            except Exception as error:
+                if spec.name == TERMINAL:
+                    raise
+                known = isinstance(error, VtocError)
+                name = f"{TRANSPORT}{spec.name}"
+                self._parts.failing[name] = str(error) if known else f"{type(error).__name__}: {error}"
+                log = logger.error if known else logger.exception
+                log("transport_not_opened", transport=spec.name, error=str(error))
+                register_transport(self._health, spec.name, None, self._parts.failing)
+
+    def terminal(self) -> tuple[str, Transport, TransportInbox] | None:
+        """The account, transport and inbox of this process's terminal, if it has one."""
+        return next(((s.account, t, self._inbox(s, t)) for s, t in self._open if s.name == TERMINAL), None)
+
+    def routes(self) -> Iterator[RouteDef]:
+        """What they receive by HTTP."""
+        for _, transport in self._open:
+            if isinstance(transport, ServesRoutes):
+                yield from transport.routes()
+
+    def run(self) -> None:
+        """Deliver their replies, and run all but the terminal."""
+        if not self._open:
+            return
+        self._parts.forever("deliver_keeper", self._keeper.run)
+        work = {f"{DELIVER}.{spec.queue or spec.name}": self._deliverer(transport) for spec, transport in self._open}
+        self._parts.take(Lane("deliver", work, DELIVERIES))
+        for spec, transport in self._open:
+            if spec.name != TERMINAL:
+                self._run(spec, transport)
+
+    def _run(self, spec: TransportSpec, transport: Transport) -> None:
+        inbox = self._inbox(spec, transport)
+        self._parts.forever(f"{TRANSPORT}{spec.name}", lambda: transport.run(inbox))
+        register_transport(self._health, spec.name, transport, self._parts.failing)
+        if isinstance(transport, PublishesCommands):
+            publisher = transport
+
+            async def publish(epoch: int) -> None:
+                await publisher.publish(tuple(self._commands))
+                await asyncio.Event().wait()  # and keep others from doing it too
+
+            self._parts.hold(f"publish.{spec.name}", publish)
+
+    def _inbox(self, spec: TransportSpec, transport: Transport) -> TransportInbox:
+        queue = spec.queue or spec.name
+        rows, caps = self._inbox_rows, transport.caps
+        return TransportInbox(rows, queue, caps, self._asking, self._floods, self._metrics, self._observers)
+
+    def _deliverer(self, transport: Transport) -> Callable[[str], Awaitable[None]]:
+        rows, leases, keeper = self._outbox_rows, self._delivering, self._keeper
+        return Deliverer(transport, rows, leases, keeper, self._clock, self._metrics, self._sent).deliver
+
+    def _context(self, spec: TransportSpec) -> TransportContext:
+        async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
+            await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
+
+        async def notice(card: Card, key: str) -> None:
+            await self._notices.send(self._station, card, f"notice:{spec.name}:{key}")
+
+        return TransportContext(
+            account=spec.account,
+            clock=self._clock,
+            blobs=self._blobs,
+            data_dir=self._data_dir,
+            hold=hold,
+            notice=notice,
+            link=self._links.address,
+            address=self._address,
+        )
+
+    async def _sent(self, outbound: Outbound) -> None:
+        self._observers.tell("reply_sent", key=outbound.key, conversation=str(outbound.conversation))

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from telegram.error import TelegramError
 
-from vtoc_bots import Attachment, Clock, Inbox, Message, TransportContext
+from vtoc_bots import Attachment, Inbox, Message, TransportContext
 from vtoc_bots.plugins.telegram.api import TelegramBot
 from vtoc_bots.plugins.telegram.wire import Me, Migrated, Received, is_for_us, message_from_update
 
@@ -94,10 +94,3 @@ class Intake:
             await asyncio.wait_for(self._bot.answer_callback_query(callback_id), ANSWER_SECONDS)
         except (TelegramError, TimeoutError) as error:
             logger.info("press_not_answered", error=str(error) or "no answer")
-
-
-def age_words(intake: Intake, clock: Clock) -> str:
-    """How old the last update is."""
-    if intake.last_at is None:
-        return "no update yet"
-    return f"last update {clock.monotonic() - intake.last_at:.0f} s ago"

@@ -15,7 +15,7 @@ Kind = Literal["text", "photo", "album", "document"]
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Wording:
     """Text in Telegram's HTML, and the same without markup."""
 
     html: str = ""
@@ -29,7 +29,7 @@ class Media:
     name: str
     content_type: str
     data: bytes
-    caption: Words = Words()  # noqa: RUF009  frozen, so that sharing it is safe
+    caption: Wording = Wording()
 
     @property
     def digest(self) -> str:
@@ -51,7 +51,7 @@ class Piece:
     """One message; an album is one piece and as many messages as it has files."""
 
     kind: Kind
-    words: Words = Words()  # noqa: RUF009  frozen, so that sharing it is safe
+    words: Wording = Wording()
     files: tuple[Media, ...] = ()
     keys: tuple[tuple[Key, ...], ...] = ()
     asks: bool = False

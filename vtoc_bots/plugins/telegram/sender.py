@@ -23,7 +23,7 @@ from telegram.error import TelegramError
 from vtoc_bots import Clock, NotSent, RateLimited, Refused, SendError, Unknown
 from vtoc_bots.plugins.telegram.api import ApiError, TelegramBot, send_error
 from vtoc_bots.plugins.telegram.pace import Call, Pace
-from vtoc_bots.plugins.telegram.pieces import Key, Media, Piece, Shown, Words, receipt_of, shown_of
+from vtoc_bots.plugins.telegram.pieces import Key, Media, Piece, Shown, Wording, receipt_of, shown_of
 
 logger = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class Sender:
                     return await self._call(place, "send", lambda: self._album(place, piece, "document"))
 
     async def _worded(
-        self, place: Place, words: Words, call: Callable[[str, str | None], Awaitable[list[int]]], kind: Call = "send"
+        self, place: Place, words: Wording, call: Callable[[str, str | None], Awaitable[list[int]]], kind: Call = "send"
     ) -> list[int]:
         """With markup, or once without where Telegram refuses the markup."""
         try:
@@ -131,7 +131,7 @@ class Sender:
         return [message.message_id]
 
     async def _file(self, place: Place, piece: Piece, words: str, mode: str | None) -> list[int]:
-        options = {"caption": words or None, "parse_mode": mode, "reply_markup": _markup(piece, place)}
+        options: dict[str, Any] = {"caption": words or None, "parse_mode": mode, "reply_markup": _markup(piece, place)}
         [file] = piece.files
         if piece.kind == "photo":
             try:
@@ -170,9 +170,7 @@ class Sender:
             }
             if piece.kind == "text":
                 preview = LinkPreviewOptions(is_disabled=True)
-                await self._bot.edit_message_text(
-                    text=words, parse_mode=mode, link_preview_options=preview, **options
-                )
+                await self._bot.edit_message_text(text=words, parse_mode=mode, link_preview_options=preview, **options)
             elif same_files:
                 await self._bot.edit_message_caption(caption=words or None, parse_mode=mode, **options)
             else:

@@ -4,55 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
 from telegram.error import TelegramError
 
 from vtoc_bots import (
-    Backoff,
     Caps,
-    Card,
     CommandSpec,
     Inbox,
     NotSent,
     Outbound,
     OutboundKind,
     Receipt,
-    RateLimited,
-    Severity,
-    StartupError,
+    Refused,
     TransientError,
     TransportContext,
-    VtocError,
 )
 from vtoc_bots.plugins.telegram.api import ApiError, bot_api, is_token_refused, refused_token, send_error
-from vtoc_bots.plugins.telegram.intake import Intake, age_words
 from vtoc_bots.plugins.telegram.layout import pieces_from_card
 from vtoc_bots.plugins.telegram.menu import publish_menus
 from vtoc_bots.plugins.telegram.pace import Pace
-from vtoc_bots.plugins.telegram.pieces import Piece, Words, receipt_of, shown_in
-from vtoc_bots.plugins.telegram.poller import POLL_SECONDS, Poller
+from vtoc_bots.plugins.telegram.pieces import Piece, Wording, receipt_of, shown_in
+from vtoc_bots.plugins.telegram.poller import POLL_SECONDS
+from vtoc_bots.plugins.telegram.receiver import Receiver
 from vtoc_bots.plugins.telegram.sender import Place, Sender, Unreachable
 from vtoc_bots.plugins.telegram.settings import TelegramSettings
 from vtoc_bots.plugins.telegram.supplies import supplies_of
 from vtoc_bots.plugins.telegram.webhook import PATH, Webhook
-from vtoc_bots.plugins.telegram.wire import Me
 
 logger = structlog.get_logger(__name__)
 
-GUARD_SECONDS: Final = 60.0
-"""How often it is looked whether the webhook is still ours."""
 PROBE_SECONDS: Final = 5.0
 
 
 class TelegramTransport:
-    """One bot."""
+    """One bot. `public_url`: where people reach our web server; with a secret, Telegram calls us there."""
 
-    caps = Caps(
-        edit=True, threads=True, dialog=True, private=True, buttons=True, files=True, text_limit=4096
-    )
+    caps = Caps(edit=True, threads=True, dialog=True, private=True, buttons=True, files=True, text_limit=4096)
 
     def __init__(
         self,
@@ -62,58 +52,51 @@ class TelegramTransport:
         *,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
-        self._context, self._settings, self._poll_seconds = context, settings, poll_seconds
+        url = f"{public_url}{PATH}" if public_url and settings.secret else None
+        self._context, self._clock = context, context.clock
         self._api = bot_api(settings)
-        self._bot, self._clock = self._api.bot, context.clock
-        self.pace = Pace(context.clock)
-        self._sender = Sender(self._bot, self.pace, context.clock)
-        self._url = f"{public_url}{PATH}" if public_url and settings.secret else None
+        self._bot = self._api.bot
+        self._pace = Pace(context.clock)
+        self._sender = Sender(self._bot, self._pace, context.clock)
         self._webhook = Webhook(settings.secret)
-        self._me: Me | None = None
-        self._intake: Intake | None = None
-        self._poller: Poller | None = None
-        self._trouble = ""
+        self._receives_posts = url is not None
+        self._receiver = Receiver(self._bot, self._sender, self._webhook, context, settings, url, poll_seconds)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The webhook, where it is set."""
-        return (web.post(PATH, self._webhook.handle),) if self._url else ()
+        return (web.post(PATH, self._webhook.handle),) if self._receives_posts else ()
 
     async def run(self, inbox: Inbox) -> None:
-        """Receive until cancelled: one process of the installation polls or keeps the webhook set, each that serves
+        """Receive until cancelled: one process of the installation polls or keeps the webhook set; each that serves
         the web takes in what is posted. Raises StartupError for a wrong token or secret."""
-        self._check_settings()
         await self._api.open()
         try:
-            me = self._me = await self._known()
-            self._intake = Intake(self._bot, me, inbox, self._context, self._group_moved)
-            self._webhook.intake = self._intake
-            logger.info("telegram_receives", bot=me.username, by="webhook" if self._url else "polling")
-            await self._context.hold(f"receiver.{me.id}", self._receive)
+            await self._receiver.run(inbox)
         finally:
-            self._webhook.intake = None
             await self._api.close()
 
     async def send(self, outbound: Outbound) -> Receipt:
-        """Show a card, or make the shown one into it."""
+        """Show a card, or make the one that is shown into it.
+
+        One that only the asker may see goes to them directly; where they never wrote to the bot, a note says so in the
+        group. Raises NotSent, Unknown, RateLimited or Refused, with the receipt of what is shown by then.
+        """
         await self._api.open()
-        supplies = await supplies_of(outbound.card, self._context)
-        pieces = pieces_from_card(outbound.card, supplies, may_be_repeat=outbound.may_be_repeat)
-        home = _home(outbound)
-        if outbound.edits is None:
-            place = _place(outbound, home)
-            begun = []
+        pieces = pieces_from_card(
+            outbound.card, await supplies_of(outbound.card, self._context), may_be_repeat=outbound.may_be_repeat
+        )
+        home, edits = _home(outbound), outbound.edits
+        noted = edits is not None and bool(edits.detail.get("note"))
+        if edits is None or noted:
+            place = _private(outbound, home) or home
         else:
-            detail = outbound.edits.detail
-            if detail.get("note") and outbound.kind is OutboundKind.PROGRESS:
-                return outbound.edits
-            begun = [] if detail.get("note") else shown_in(detail)
-            place = _place(outbound, home) if detail.get("note") else Place(int(detail["chat"]), home.thread_id)
+            place = Place(int(edits.detail["chat"]), home.thread_id)
         try:
-            shown = await self._sender.show(place, pieces, begun)
+            shown = await self._sender.show(place, pieces, shown_in(edits.detail) if edits and not noted else ())
         except Unreachable:
-            if outbound.edits is not None and outbound.edits.detail.get("note"):
-                return outbound.edits
-            if not home.is_group or place.is_group or outbound.kind is OutboundKind.PROGRESS:
+            if noted and edits is not None:
+                return edits
+            if place.chat_id == home.chat_id or not home.is_group or outbound.kind is OutboundKind.PROGRESS:
                 raise
             return await self._noted(home)
         return receipt_of(self._sender.chat_of(place), shown, self._clock.now())
@@ -128,83 +111,47 @@ class TelegramTransport:
         logger.info("commands_published", changed=changed)
 
     async def probe(self) -> str:
-        """Ask who we are, and where updates stand. Raises VtocError with what is wrong."""
-        if self._trouble:
-            raise VtocError(self._trouble)
+        """Ask who we are and where updates stand. Raises VtocError with what is wrong."""
         await self._api.open()
         began = self._clock.monotonic()
         try:
             me = await asyncio.wait_for(self._bot.get_me(), PROBE_SECONDS)
-            latency = self._clock.monotonic() - began
-            state = await self._receiving()
+            milliseconds = (self._clock.monotonic() - began) * 1000
+            state = await self._receiver.state()
         except TimeoutError:
             raise TransientError("telegram: the Bot API does not answer") from None
         except TelegramError as error:
-            if is_token_refused(error):
-                raise refused_token(401) from error
+            if isinstance(error, ApiError) and is_token_refused(error):
+                raise refused_token(error.status) from error
             raise TransientError(str(send_error(error))) from error
-        age = age_words(self._intake, self._clock) if self._intake else "not receiving"
-        held = f", {self.pace.held_back} sends held back, {self.pace.limited} limited" if self.pace.held_back else ""
-        return f"@{me.username} answers in {latency * 1000:.0f} ms; {state}, {age}{held}"
+        paced = f"; {self._pace.held_back} sends held back, {self._pace.limited} limited by Telegram"
+        return f"@{me.username} answers in {milliseconds:.0f} ms; {state}, {self._receiver.age()}{paced}"
 
-    async def _receiving(self) -> str:
-        if self._url:
-            info = await asyncio.wait_for(self._bot.get_webhook_info(), PROBE_SECONDS)
-            if info.url != self._url:
-                raise VtocError("telegram: the webhook is not set to our address; another program may use this token")
-            if info.last_error_message and info.pending_update_count:
-                raise VtocError(
-                    f"telegram: {info.pending_update_count} updates wait, Telegram can't reach us:"
-                    f" {info.last_error_message}. Check VTOC_PUBLIC_URL"
-                )
-            return f"webhook, {info.pending_update_count} waiting"
-        if self._poller is None:
-            return "another process polls"
-        if self._poller.trouble:
-            raise VtocError(f"telegram: polling fails: {self._poller.trouble}")
-        return "polling"
+    async def _noted(self, home: Place) -> Receipt:
+        """Say in the group, without a word of it, that there is an answer for the asker alone."""
+        me = await self._receiver.known()
+        words = (
+            "There is an answer for you that only you may see, and I can't write to you first. Open"
+            f" https://t.me/{me.username}, press Start, then ask again."
+        )
+        shown = await self._sender.show(home, [Piece("text", Wording(words, words))])
+        return receipt_of(self._sender.chat_of(home), shown, self._clock.now(), note=True)
 
-    def _check_settings(self) -> None:
-        if self._settings.bot_id is None:
-            raise self._stopped(
-                "telegram: TELEGRAM_BOT_TOKEN has not the form of a token (123456:ABC…). Get it from @BotFather and"
-                " set it in .env.station."
-            )
-        if not self._settings.secret_is_wellformed:
-            raise self._stopped(
-                "telegram: TELEGRAM_WEBHOOK_SECRET may have 1 to 256 letters, digits, - and _. Set another one in"
-                " .env.station."
-            )
-        self._trouble = ""
 
-    def _stopped(self, text: str) -> StartupError:
-        self._trouble = text
-        return StartupError(text)
+def _home(outbound: Outbound) -> Place:
+    """Where the conversation is. Raises Refused for one that Telegram can't have."""
+    conversation, reply_to = outbound.conversation, outbound.reply_to
+    try:
+        thread = int(conversation.thread) if conversation.thread else None
+        number = int(reply_to) if reply_to and reply_to.isdecimal() else None
+        return Place(int(conversation.channel), thread, number)
+    except ValueError:
+        raise Refused(f"telegram: {conversation} is no chat of Telegram") from None
 
-    async def _known(self) -> Me:
-        """Who we are, asked until Telegram answers. Raises StartupError where it does not know us."""
-        backoff = Backoff(0.5, 30.0)
-        while True:
-            try:
-                me = await self._bot.get_me()
-                return Me(me.id, me.username or "")
-            except TelegramError as error:
-                if is_token_refused(error):
-                    raise self._stopped(str(refused_token(error.status if isinstance(error, ApiError) else 401))) from error
-                seconds = backoff.failed(self._clock.monotonic())
-                logger.warning("telegram_unreachable", error=str(error), seconds=round(seconds, 1))
-                await self._clock.sleep(seconds)
 
-    async def _receive(self, epoch: int) -> None:
-        assert self._intake is not None
-        if self._url:
-            await self._keep_webhook(self._url)
-            return
-        self._poller = Poller(self._bot, self._intake, self._clock, self._conflict, self._poll_seconds)
-        try:
-            await self._poller.run()
-        except StartupError as error:
-            self._trouble = str(error)
-            raise
-        finally:
-            self._poller = None
+def _private(outbound: Outbound, home: Place) -> Place | None:
+    """The direct chat with the one person who may see it; None where anybody in the conversation may."""
+    user = outbound.private_to
+    if user is None or not user.isdecimal() or int(user) == home.chat_id:
+        return None
+    return Place(int(user))  # a person's id is also the id of the direct chat with them

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from telegram import (
@@ -24,6 +24,8 @@ from vtoc_bots import Clock, NotSent, RateLimited, Refused, SendError, Unknown
 from vtoc_bots.plugins.telegram.api import ApiError, TelegramBot, send_error
 from vtoc_bots.plugins.telegram.pace import Call, Pace
 from vtoc_bots.plugins.telegram.pieces import Key, Media, Piece, Shown, Wording, receipt_of, shown_of
+
+T = TypeVar("T")
 
 logger = structlog.get_logger(__name__)
 
@@ -206,7 +208,7 @@ class Sender:
     async def _delete(self, place: Place, number: int) -> None:
         await self._bot.delete_message(self._chat(place), number)
 
-    async def _call(self, place: Place, kind: Call | None, call: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, place: Place, kind: Call | None, call: Callable[[], Awaitable[T]]) -> T:
         """A call within the pace; to the new chat where the old one has moved. Raises SendError."""
         for _ in range(2):
             chat = self._chat(place)

@@ -181,7 +181,9 @@ class BotApiServer:
     async def do_getUpdates(self, call: Call) -> Any:
         """Long polling: what was asked past is confirmed, the rest comes again."""
         if self.webhook["url"]:
-            words = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete it first"
+            words = (
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete it first"
+            )
             raise Refusal(409, words)
         if self._poll is not None and not self._poll.done():
             self._poll.set_result(None)

@@ -12,8 +12,11 @@ from vtoc_bots.plugins.telegram.html import HTML, plain_of_html, text_of_html
 from vtoc_bots.plugins.telegram.pieces import Key, Media, Piece, Wording
 from vtoc_bots.plugins.telegram.supplies import Absent, Linked, Supplies
 
-LONGEST_TEXT: Final = 4096
-LONGEST_CAPTION: Final = 1024
+MARK: Final = Wording(f"<i>{markup.REPEAT}</i>", markup.REPEAT)
+_ROOM: Final = 32
+"""What is left free, so that a mark fits into a message that is laid out already."""
+LONGEST_TEXT: Final = 4096 - _ROOM
+LONGEST_CAPTION: Final = 1024 - _ROOM
 LONGEST_TOKEN_BYTES: Final = 64
 TABLE_COLUMNS: Final = 40
 MOST_IN_ALBUM: Final = 10
@@ -34,14 +37,14 @@ class _Layout:
     """The alternative texts of photos, by their place in `nodes`."""
 
 
-def pieces_from_card(card: Card, supplies: Supplies = _NO_SUPPLIES, *, may_be_repeat: bool = False) -> list[Piece]:
+def pieces_from_card(card: Card, supplies: Supplies = _NO_SUPPLIES) -> list[Piece]:
     """The card's messages in order: pictures, files, then the texts, the last one with the buttons.
 
     One picture and a text that fits beneath it are one message. `supplies` has what was fetched of its pictures and
     files. No text is over 4096 UTF-16 units after parsing, no caption over 1024.
     """
     layout = _Layout()
-    for part in markup.parts_of_card(card, columns=TABLE_COLUMNS, may_be_repeat=may_be_repeat):
+    for part in markup.parts_of_card(card, columns=TABLE_COLUMNS):
         _add(layout, part, supplies)
     keys = tuple(layout.rows)
     if len(layout.photos) == 1 and not layout.documents:
@@ -57,6 +60,18 @@ def pieces_from_card(card: Card, supplies: Supplies = _NO_SUPPLIES, *, may_be_re
     if texts:
         pieces[-1] = replace(pieces[-1], keys=keys, asks=card.asks)
     return pieces
+
+
+def marked(piece: Piece) -> Piece:
+    """The piece saying that it may be a repeat."""
+    if piece.kind == "album":
+        first, *others = piece.files
+        return replace(piece, files=(replace(first, caption=_behind_mark(first.caption)), *others))
+    return replace(piece, words=_behind_mark(piece.words))
+
+
+def _behind_mark(words: Wording) -> Wording:
+    return Wording(f"{MARK.html}\n\n{words.html}".strip(), f"{MARK.plain}\n\n{words.plain}".strip())
 
 
 def _add(layout: _Layout, part: markup.Part, supplies: Supplies) -> None:

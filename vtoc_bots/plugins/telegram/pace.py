@@ -9,9 +9,12 @@ from typing import Final, Literal
 from vtoc_bots import Clock
 
 OVERALL: Final = (30, 1.0)
-CHAT: Final = (1, 1.0)
 GROUP: Final = (20, 60.0)
 """Messages in so many seconds (core.telegram.org/bots/faq, limits)."""
+CHAT_SECONDS: Final = 1.0
+"""Between two cards in a chat, for each message of the first."""
+AHEAD_SECONDS: Final = 3.0
+"""How far a card of several messages may run ahead of that: Telegram bears short bursts."""
 MOST_CHATS: Final = 4096
 
 Call = Literal["send", "edit"]
@@ -37,9 +40,9 @@ class Window:
 
 @dataclass(slots=True)
 class _Chat:
-    sends: Window = field(default_factory=lambda: Window(*CHAT))
-    edits: Window = field(default_factory=lambda: Window(*CHAT))
     minute: Window | None = None
+    next_at: dict[Call, float] = field(default_factory=dict)
+    """When the next card may begin."""
     until: float = float("-inf")
 
 
@@ -57,18 +60,22 @@ class Pace:
         self.forgotten = 0
         """Chats that were forgotten."""
 
-    def take(self, chat_id: int, call: Call) -> float:
-        """Count a call that goes out now and return 0, or return the seconds to wait and count nothing."""
+    def take(self, chat_id: int, call: Call, *, goes_on: bool = False) -> float:
+        """Count a call that goes out now and return 0, or return the seconds to wait and count nothing.
+
+        `goes_on`: it is a further message of the card before; the next card waits for the longer.
+        """
         now, chat = self._clock.monotonic(), self._chat(chat_id)
-        windows = [self._overall, chat.edits if call == "edit" else chat.sends]
-        if chat.minute is not None and call == "send":
-            windows.append(chat.minute)
-        wait = max(chat.until - now, *(window.wait(now) for window in windows))
+        windows = [self._overall, *([chat.minute] if chat.minute is not None and call == "send" else [])]
+        next_at = chat.next_at.get(call, now)
+        ahead = AHEAD_SECONDS if goes_on else 0.0
+        wait = max(chat.until - now, next_at - ahead - now, *(window.wait(now) for window in windows))
         if wait > 0.0:
             self.held_back += 1
             return wait
         for window in windows:
             window.add(now)
+        chat.next_at[call] = max(now, next_at) + CHAT_SECONDS
         return 0.0
 
     def obey(self, chat_id: int, seconds: float) -> None:

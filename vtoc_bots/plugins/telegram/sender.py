@@ -22,6 +22,7 @@ from telegram.error import TelegramError
 
 from vtoc_bots import Clock, NotSent, RateLimited, Refused, SendError, Unknown
 from vtoc_bots.plugins.telegram.api import ApiError, TelegramBot, send_error
+from vtoc_bots.plugins.telegram.layout import marked
 from vtoc_bots.plugins.telegram.pace import Call, Pace
 from vtoc_bots.plugins.telegram.pieces import Key, Media, Piece, Shown, Wording, receipt_of, shown_of
 
@@ -48,6 +49,8 @@ class Place:
     chat_id: int
     thread_id: int | None = None
     reply_to: int | None = None
+    goes_on: bool = False
+    """Whether a message of the same card went before."""
 
     @property
     def is_group(self) -> bool:
@@ -68,23 +71,37 @@ class Sender:
         if len(self._moved) > MOST_MOVED:
             self._moved.popitem(last=False)
 
-    async def show(self, place: Place, pieces: Sequence[Piece], begun: Sequence[Shown] = ()) -> list[Shown]:
+    async def show(
+        self,
+        place: Place,
+        pieces: Sequence[Piece],
+        begun: Sequence[Shown] = (),
+        *,
+        may_be_repeat: bool = False,
+        renew: bool = True,
+    ) -> list[Shown]:
         """Make what is shown (`begun`) into these pieces: edited where that can be, else withdrawn and sent anew.
 
-        Raises a SendError whose `receipt` tells what is shown by then.
+        The first message that is sent says so where it may be a repeat. A message that a person deleted is shown anew,
+        or with `renew` False nothing more is. Raises a SendError whose `receipt` tells what is shown by then.
         """
         shown = list(begun)
+        further = replace(place, reply_to=None, goes_on=True)
         try:
             for index, piece in enumerate(pieces):
+                where = place if index == 0 else further
                 old = shown[index] if index < len(shown) else None
                 if old is not None and old.digest == piece.digest:
                     continue
-                if old is not None and old.can_become(piece) and await self._edit(place, old, piece):
-                    shown[index] = shown_of(piece, old.ids)
-                    continue
+                if old is not None and old.can_become(piece):
+                    if await self._edit(where, old, piece):
+                        shown[index] = shown_of(piece, old.ids)
+                        continue
+                    if not renew:
+                        return shown
                 await self._withdraw(place, shown, index)  # what follows must come after it
-                ids = await self._send(place if index == 0 else replace(place, reply_to=None), piece)
-                shown.append(shown_of(piece, ids))
+                sent = marked(piece) if may_be_repeat and index == len(begun) else piece
+                shown.append(shown_of(piece, await self._send(where, sent)))
             await self._withdraw(place, shown, len(pieces))
         except SendError as error:
             if shown or begun:
@@ -198,7 +215,7 @@ class Sender:
         while len(shown) > first:
             for number in shown[-1].ids:
                 try:
-                    await self._call(place, "edit", lambda n=number: self._delete(place, n))  # type: ignore[misc]  # defaults of a lambda have no type
+                    await self._call(place, None, lambda n=number: self._delete(place, n))  # type: ignore[misc]  # defaults of a lambda have no type
                 except Unknown as error:
                     raise NotSent(str(error)) from error
                 except Refused as refusal:
@@ -212,7 +229,7 @@ class Sender:
         """A call within the pace; to the new chat where the old one has moved. Raises SendError."""
         for _ in range(2):
             chat = self._chat(place)
-            wait = self._pace.take(chat, kind) if kind is not None else 0.0
+            wait = self._pace.take(chat, kind, goes_on=place.goes_on) if kind is not None else 0.0
             if wait > 0.0:
                 raise RateLimited("telegram: as fast as Telegram allows", wait)
             try:

@@ -82,9 +82,7 @@ class TelegramTransport:
         group. Raises NotSent, Unknown, RateLimited or Refused, with the receipt of what is shown by then.
         """
         await self._api.open()
-        pieces = pieces_from_card(
-            outbound.card, await supplies_of(outbound.card, self._context), may_be_repeat=outbound.may_be_repeat
-        )
+        pieces = pieces_from_card(outbound.card, await supplies_of(outbound.card, self._context))
         home, edits = _home(outbound), outbound.edits
         noted = edits is not None and bool(edits.detail.get("note"))
         if edits is None or noted:
@@ -92,7 +90,13 @@ class TelegramTransport:
         else:
             place = Place(int(edits.detail["chat"]), home.thread_id)
         try:
-            shown = await self._sender.show(place, pieces, shown_in(edits.detail) if edits and not noted else ())
+            shown = await self._sender.show(
+                place,
+                pieces,
+                shown_in(edits.detail) if edits and not noted else (),
+                may_be_repeat=outbound.may_be_repeat,
+                renew=outbound.kind is not OutboundKind.PROGRESS,
+            )
         except Unreachable:
             if noted and edits is not None:
                 return edits

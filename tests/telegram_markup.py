@@ -55,7 +55,7 @@ def _tag(token: re.Match[str], opened: list[str]) -> None:
     if not ATTRIBUTES.get(name, re.compile("")).fullmatch(rest):
         raise BadMarkup(f"can't parse entities: attributes of {name}: {rest}")
     inside_code = "code" in opened or ("pre" in opened and name != "code")
-    if inside_code or name in opened and name in ("a", "blockquote", "pre"):
+    if inside_code or (name in opened and name in ("a", "blockquote", "pre")):
         raise BadMarkup(f"can't parse entities: {name} inside {opened[-1]}")
     opened.append(name)
 

@@ -173,7 +173,8 @@ class Deliverer:
             except Refused as refusal:
                 state, receipt, error, delay = "refused", _begun(refusal), str(refusal), 0.0
             except (Unknown, TimeoutError) as failure:
-                state, receipt, error, delay = "unknown", _begun(failure), str(failure) or "no answer", _backoff(row.tries)
+                state, receipt, error = "unknown", _begun(failure), str(failure) or "no answer"
+                delay = _backoff(row.tries)
             except LostLease:
                 raise
             except Exception as failure:  # a transport's own fault: what was sent is not known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -296,16 +297,23 @@ async def posted(bench: Bench) -> AsyncIterator[Callable[..., Any]]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
-    async with aiohttp.ClientSession() as http:
+    async with aiohttp.ClientSession() as http, _cleaned(runner):
 
         async def post(body: Any, secret: str | None = SECRET, **options: Any) -> int:
             headers = {} if secret is None else {HEADER: secret}
-            form = {"data": body} if isinstance(body, bytes) else {"json": body}
+            form = {"data": io.BytesIO(body)} if isinstance(body, bytes) else {"json": body}
             async with http.post(url, headers=headers, **form, **options) as answer:
                 return answer.status
 
         yield post
-    await runner.cleanup()
+
+
+@asynccontextmanager
+async def _cleaned(runner: web.AppRunner) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 @web.middleware

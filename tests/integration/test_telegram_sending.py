@@ -24,6 +24,7 @@ from vtoc_bots import (
     SendError,
     Unknown,
 )
+from vtoc_bots.plugins.telegram import api
 
 
 @pytest_asyncio.fixture
@@ -272,11 +273,12 @@ async def test_a_limit_is_obeyed_before_the_next_call(bench: Bench) -> None:
     await bench.send(Card.of("x"))
 
 
-async def test_a_server_that_hangs_leaves_the_truth_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.transport._api.requests[0]._client, "timeout", 0.3)
-    bench.server.manners = lambda call: "do-and-hang"
-    with pytest.raises(Unknown, match="ReadTimeout"):
-        await bench.send(Card.of("x"))
+async def test_a_server_that_hangs_leaves_the_truth_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "READ_SECONDS", 0.3)
+    async with open_bench(tmp_path) as bench:
+        bench.server.manners = lambda call: "do-and-hang"
+        with pytest.raises(Unknown, match="ReadTimeout"):
+            await bench.send(Card.of("x"))
 
 
 async def test_a_server_that_is_not_there_has_certainly_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx
@@ -90,22 +91,26 @@ class TelegramBot(Bot):
         return [each for each in updates if isinstance(each, dict)]
 
 
-@dataclass(frozen=True, slots=True)
 class BotApi:
-    """A bot and its connections."""
+    """A bot and its connections, which are open while anybody uses it."""
 
-    bot: TelegramBot
-    requests: tuple[BotRequest, BotRequest]
+    def __init__(self, bot: TelegramBot, requests: tuple[BotRequest, BotRequest]) -> None:
+        self.bot, self._requests = bot, requests
+        self._users = 0
 
-    async def open(self) -> None:
-        """Open the connections, also after `close`."""
-        for request in self.requests:
-            await request.initialize()
-
-    async def close(self) -> None:
-        """Close them."""
-        for request in self.requests:
-            await request.shutdown()
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[TelegramBot]:
+        """The bot, its connections open for the length of the block."""
+        self._users += 1
+        try:
+            for request in self._requests:
+                await request.initialize()
+            yield self.bot
+        finally:
+            self._users -= 1
+            if not self._users:
+                for request in self._requests:
+                    await request.shutdown()
 
 
 def bot_api(settings: TelegramSettings) -> BotApi:

@@ -265,11 +265,12 @@ def _upload(file: Media, *, attach: bool = False) -> InputFile:
 
 
 def _markup(piece: Piece, place: Place) -> InlineKeyboardMarkup | ForceReply | None:
+    if piece.asks and place.is_group and sum(map(len, piece.keys)) <= 1:
+        # In a group the bot may hear nothing but answers to its own messages; a message has a keyboard or asks for an
+        # answer. The one button is that which cancels, as any command does.
+        return ForceReply(selective=True)
     if piece.keys:
         return InlineKeyboardMarkup([[_button(key) for key in row] for row in piece.keys])
-    if piece.asks and place.is_group:
-        # Where the bot does not hear everything, it hears the answers to its own messages.
-        return ForceReply(selective=True)
     return None
 
 

@@ -55,12 +55,11 @@ class TelegramTransport:
         url = f"{public_url}{PATH}" if public_url and settings.secret else None
         self._context, self._clock = context, context.clock
         self._api = bot_api(settings)
-        self._bot = self._api.bot
         self._pace = Pace(context.clock)
-        self._sender = Sender(self._bot, self._pace, context.clock)
+        self._sender = Sender(self._api.bot, self._pace, context.clock)
         self._webhook = Webhook(settings.secret)
         self._receives_posts = url is not None
-        self._receiver = Receiver(self._bot, self._sender, self._webhook, context, settings, url, poll_seconds)
+        self._receiver = Receiver(self._api.bot, self._sender, self._webhook, context, settings, url, poll_seconds)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The webhook, where it is set."""
@@ -69,11 +68,8 @@ class TelegramTransport:
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled: one process of the installation polls or keeps the webhook set; each that serves
         the web takes in what is posted. Raises StartupError for a wrong token or secret."""
-        await self._api.open()
-        try:
+        async with self._api.use():
             await self._receiver.run(inbox)
-        finally:
-            await self._api.close()
 
     async def send(self, outbound: Outbound) -> Receipt:
         """Show a card, or make the one that is shown into it.
@@ -81,7 +77,10 @@ class TelegramTransport:
         One that only the asker may see goes to them directly; where they never wrote to the bot, a note says so in the
         group. Raises NotSent, Unknown, RateLimited or Refused, with the receipt of what is shown by then.
         """
-        await self._api.open()
+        async with self._api.use():
+            return await self._shown(outbound)
+
+    async def _shown(self, outbound: Outbound) -> Receipt:
         pieces = pieces_from_card(outbound.card, await supplies_of(outbound.card, self._context))
         home, edits = _home(outbound), outbound.edits
         noted = edits is not None and bool(edits.detail.get("note"))
@@ -107,21 +106,21 @@ class TelegramTransport:
 
     async def publish(self, commands: Sequence[CommandSpec]) -> None:
         """Set the menus of private chats and groups, where they are not so yet. Raises NotSent."""
-        await self._api.open()
         try:
-            changed = await publish_menus(self._bot, commands)
+            async with self._api.use() as bot:
+                changed = await publish_menus(bot, commands)
         except TelegramError as error:
             raise NotSent(str(send_error(error))) from error
         logger.info("commands_published", changed=changed)
 
     async def probe(self) -> str:
         """Ask who we are and where updates stand. Raises VtocError with what is wrong."""
-        await self._api.open()
         began = self._clock.monotonic()
         try:
-            me = await asyncio.wait_for(self._bot.get_me(), PROBE_SECONDS)
-            milliseconds = (self._clock.monotonic() - began) * 1000
-            state = await self._receiver.state()
+            async with self._api.use() as bot:
+                me = await asyncio.wait_for(bot.get_me(), PROBE_SECONDS)
+                milliseconds = (self._clock.monotonic() - began) * 1000
+                state = await self._receiver.state()
         except TimeoutError:
             raise TransientError("telegram: the Bot API does not answer") from None
         except TelegramError as error:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest_asyncio
 
@@ -28,10 +29,16 @@ async def server() -> AsyncIterator[BotApiServer]:
         assert opened.problems == []
 
 
+def log_in(folder: Path) -> BinaryIO:
+    """A new folder's log."""
+    folder.mkdir()
+    return (folder / "log").open("wb")
+
+
 @asynccontextmanager
 async def process(folder: Path, urls: DatabaseUrls, server: BotApiServer) -> AsyncIterator[asyncio.subprocess.Process]:
     """``vtoc-bots run`` on this database, ended however it can be."""
-    folder.mkdir()
+    log = log_in(folder)
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -44,7 +51,6 @@ async def process(folder: Path, urls: DatabaseUrls, server: BotApiServer) -> Asy
         "VTOC_API_HOST": "127.0.0.1",
         "API_PORT": "0",
     }
-    log = (folder / "log").open("wb")
     program = str(Path(sys.executable).with_name("vtoc-bots"))
     started = await asyncio.create_subprocess_exec(program, "run", env=environ, cwd=folder, stdout=log, stderr=log)
     log.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +19,7 @@ logger = structlog.get_logger(__name__)
 
 MOST_BYTES: Final = 10 * 2**20
 """Of a file that is fetched; the Bot API itself gives 20 MB at most."""
+MOST_ALBUMS: Final = 256
 FETCH_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 5.0
 
@@ -36,6 +38,7 @@ class Intake:
         self._bot, self._me, self._inbox = bot, me, inbox
         self._blobs, self._clock = context.blobs, context.clock
         self._moved = moved
+        self._albums: OrderedDict[str, None] = OrderedDict()
         self.seen = 0
         """Updates taken in."""
         self.last_at: float | None = None
@@ -54,11 +57,23 @@ class Intake:
             case Migrated(old=old, new=new):
                 await self._moved(old, new)
             case Received(message=message, files=files, callback_id=callback_id):
-                if files and is_for_us(message):
+                if files and self._is_wanted(received):
                     message = await self._with_files(message, files)
                 await self._inbox.accept(message)
                 if callback_id is not None:
                     await self._answer(callback_id)
+
+    def _is_wanted(self, received: Received) -> bool:
+        """Whether to fetch the files: they are for us, or belong to an album whose caption is, which only its first
+        message has."""
+        wanted = is_for_us(received.message)
+        if received.album is None:
+            return wanted
+        if wanted:
+            self._albums[received.album] = None
+            if len(self._albums) > MOST_ALBUMS:
+                self._albums.popitem(last=False)
+        return received.album in self._albums
 
     async def _with_files(self, message: Message, files: tuple[str, ...]) -> Message:
         fetched = [

@@ -29,6 +29,8 @@ logger = structlog.get_logger(__name__)
 GUARD_SECONDS: Final = 60.0
 """How often it is looked whether the webhook is still ours."""
 ANSWER_SECONDS: Final = 5.0
+CONFLICT_SECONDS: Final = 300.0
+"""Two conflicts within this time are another program's, not chance."""
 CONNECTIONS: Final = 40
 """How many updates Telegram may post at once."""
 
@@ -52,6 +54,7 @@ class Receiver:
         self.me: Me | None = None
         self.intake: Intake | None = None
         self._poller: Poller | None = None
+        self._conflict_at = float("-inf")
 
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled. Raises StartupError where a person must change a setting."""
@@ -59,6 +62,8 @@ class Receiver:
         me = await self.known()
         self.intake = self._webhook.intake = Intake(self._bot, me, inbox, self._context, self._group_moved)
         logger.info("telegram_receives", bot=me.username, by="webhook" if self._url else "polling")
+        if self._settings.secret and not self._url:
+            logger.warning("telegram_polls", reason="TELEGRAM_WEBHOOK_SECRET is set and VTOC_PUBLIC_URL is not")
         try:
             await self._context.hold(f"receiver.{me.id}", self._receive)
         finally:
@@ -122,7 +127,7 @@ class Receiver:
         assert self.intake is not None
         if self._url:
             await self._keep_webhook(self._url)
-        self._poller = Poller(self._bot, self.intake, self._clock, self._conflict, self._poll_seconds)
+        self._poller = Poller(self._bot, self.intake, self._clock, self._polled_elsewhere, self._poll_seconds)
         try:
             await self._poller.run()
         finally:
@@ -157,6 +162,12 @@ class Receiver:
                 seconds = backoff.failed(self._clock.monotonic())
                 logger.warning("webhook_not_set", error=str(send_error(error)), seconds=round(seconds, 1))
                 await self._clock.sleep(seconds)
+
+    async def _polled_elsewhere(self, words: str) -> None:
+        """Tell of it where it goes on: once is what a process leaves behind that has just ended."""
+        before, self._conflict_at = self._conflict_at, self._clock.monotonic()
+        if self._conflict_at - before < CONFLICT_SECONDS:
+            await self._conflict(words)
 
     async def _conflict(self, words: str) -> None:
         """Tell the station that another program uses the token, once a day."""

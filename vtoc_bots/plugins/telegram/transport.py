@@ -87,7 +87,8 @@ class TelegramTransport:
         if edits is None or noted:
             place = _private(outbound, home) or home
         else:
-            place = Place(int(edits.detail["chat"]), home.thread_id)
+            chat = int(edits.detail["chat"])
+            place = Place(chat, home.thread_id if chat == home.chat_id else None)
         try:
             shown = await self._sender.show(
                 place,

@@ -35,12 +35,13 @@ class Me:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came: the message, the Bot API's ids of its attachments' files in their order, and the id of the press to be
-    answered where it is one."""
+    """What came: the message, the Bot API's ids of its attachments' files in their order, the id of the press to be
+    answered where it is one, and of the album that it is a part of."""
 
     message: Message
     files: tuple[str, ...] = ()
     callback_id: str | None = None
+    album: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -
         mentions_us=mentions_us,
         edited=edited,
     )
-    return Received(made, tuple(file_id for _, file_id in files))
+    album = message.get("media_group_id")
+    return Received(made, tuple(file_id for _, file_id in files), album=None if album is None else str(album))
 
 
 def is_for_us(message: Message) -> bool:

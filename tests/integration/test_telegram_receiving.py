@@ -30,6 +30,7 @@ from tests.telegram_kit import (
 )
 from tests.telegram_server import Refusal
 from vtoc_bots import CommandSpec, MessageKind, StartupError, TransientError, VtocError, command
+from vtoc_bots.plugins.telegram.poller import MOST_FAULTS
 from vtoc_bots.plugins.telegram.webhook import HEADER, MOST_BYTES, PATH
 
 SECRET = "s3cret-of_the_webhook"
@@ -118,6 +119,25 @@ async def test_an_update_that_nobody_can_read_holds_nothing_up(bench: Bench) -> 
     await bench.server.put({"message": message(1, ADA, "/status")})
     async with running(bench):
         await heard(bench, 1)
+
+
+async def test_an_update_that_always_breaks_us_is_left_out_in_the_end(bench: Bench) -> None:
+    tries: list[str] = []
+
+    def breaks(message: Any) -> Exception | None:
+        if message.text != "/poison":
+            return None
+        tries.append(message.event_id)
+        return ZeroDivisionError("a fault of ours")
+
+    bench.inbox.fails = breaks
+    await bench.server.put({"message": message(1, ADA, "/poison")})
+    await bench.server.put({"message": message(2, ADA, "/status")})
+    async with running(bench):
+        await heard(bench, 1)
+        await seen(lambda: not bench.server.updates, "not all were confirmed")
+    assert len(tries) == MOST_FAULTS
+    assert [each.text for each in bench.inbox.messages] == ["/status"]
 
 
 async def test_polling_begins_by_taking_the_webhook_away_and_is_held_by_one(bench: Bench) -> None:

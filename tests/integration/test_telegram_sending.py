@@ -208,6 +208,13 @@ async def test_a_private_card_goes_to_the_asker_alone(bench: Bench) -> None:
     assert (bench.server.texts(GROUP), bench.server.texts(ADA)) == ([], ["Other"])
 
 
+async def test_a_private_card_that_grows_stays_with_the_asker(bench: Bench) -> None:
+    receipt = await bench.send(Card.of("Secret", private=True), GROUP, thread=9, private_to=str(ADA))
+    await finished(bench, long_card(2), GROUP, thread=9, private_to=str(ADA), edits=receipt)
+    assert bench.shown(GROUP) == []
+    assert [shown.thread for shown in bench.shown()] == [None, None], "topics of a group are not those of a person"
+
+
 async def test_whoever_never_wrote_to_the_bot_gets_a_note_without_the_content(bench: Bench) -> None:
     bench.server.unstarted.add(EVE)
     receipt = await bench.send(Card.of("Secret", private=True), GROUP, private_to=str(EVE), reply_to="55")

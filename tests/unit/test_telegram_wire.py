@@ -154,6 +154,20 @@ def test_what_nobody_with_rights_said_is_not_heard(body: dict[str, Any]) -> None
     assert message_from_update({"update_id": 1, "message": body}, ME) is None
 
 
+def test_what_is_passed_on_is_no_order() -> None:
+    origin = {"type": "user", "date": 1, "sender_user": user(9)}
+    for text in ("/approve 7Z3K9QPM", "@agent op_x"):
+        body = message(5, ADA, text, forward_origin=origin)
+        assert message_from_update({"update_id": 1, "message": body}, ME) is None
+    assert said("look at this", forward_origin=origin) == ("look at this", False)
+
+
+def test_a_place_that_moves_is_heard_once() -> None:
+    place = message(5, ADA, None, location={"latitude": 43.1, "longitude": 5.9, "live_period": 900})
+    assert message_from_update({"update_id": 1, "message": place}, ME) is not None
+    assert message_from_update({"update_id": 2, "edited_message": place}, ME) is None
+
+
 def test_unknown_kinds_of_updates_are_not_heard() -> None:
     assert message_from_update({"update_id": 1, "poll_answer": {"poll_id": "1"}}, ME) is None
     assert message_from_update({"update_id": 1}, ME) is None

@@ -18,6 +18,8 @@ logger = structlog.get_logger(__name__)
 POLL_SECONDS: Final = 25.0
 FIRST_SECONDS: Final = 0.5
 LAST_SECONDS: Final = 30.0
+MOST_FAULTS: Final = 10
+"""Faults of ours after which an update is left out: it would hold up all that follow for ever."""
 
 
 class Poller:
@@ -36,6 +38,7 @@ class Poller:
     ) -> None:
         self._bot, self._intake, self._clock = bot, intake, clock
         self._conflict, self._poll_seconds = conflict, poll_seconds
+        self._faults = 0
         self.trouble = ""
         """Why the last poll failed; empty when it did not."""
 
@@ -78,9 +81,8 @@ class Poller:
 
         async def take(some: Sequence[Mapping[str, Any]]) -> None:
             for update in some:
-                try:
-                    await self._intake.take(update)
-                except TransientError as error:
+                error = await self._refusal(update)
+                if error is not None:
                     failed[int(update["update_id"])] = error
                     return
 
@@ -92,6 +94,22 @@ class Poller:
         if first == min(numbers):
             raise failed[first]
         return first
+
+    async def _refusal(self, update: Mapping[str, Any]) -> TransientError | None:
+        """Why the update could not be taken in; None when it was, or when a fault of ours keeps it from ever being."""
+        number = int(update["update_id"])
+        try:
+            await self._intake.take(update)
+        except TransientError as error:
+            return error
+        except Exception as error:
+            self._faults += 1
+            logger.exception("update_failed", update_id=number, faults=self._faults)
+            if self._faults >= MOST_FAULTS:
+                self._faults = 0  # the others have waited long enough
+                return None
+            return TransientError(f"an update could not be taken in ({type(error).__name__})")
+        return None
 
 
 def chat_of(update: Mapping[str, Any]) -> int | None:

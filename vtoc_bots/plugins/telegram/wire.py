@@ -14,6 +14,7 @@ TRANSPORT: Final = "telegram"
 LONGEST_TEXT: Final = 4096
 START: Final = re.compile(r"/start(?:\s+(\S+))?\s*\Z")
 _ADDRESSED: Final = re.compile(r"(/[^\s@/]+)@(\w+)(?=\s|\Z)")
+_COMMANDS: Final = ("/", "@agent")
 _FILES: Final = (
     ("document", "", "application/octet-stream"),
     ("animation", "animation-{}.mp4", "video/mp4"),
@@ -104,6 +105,10 @@ def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -
     text, files = _text(message), _files(message)
     if text is None and not files:
         return None
+    forwarded = "forward_origin" in message or "forward_date" in message
+    if (forwarded and (text or "").lstrip().startswith(_COMMANDS)) or (edited and "location" in message):
+        # Passing on what somebody wrote is no order, and a place that moves is no word.
+        return None
     addressed = _addressed(text or "", message, me)
     if addressed is None:
         return None
@@ -119,7 +124,7 @@ def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -
         message_ref=str(int(message["message_id"])),
         attachments=tuple(attachment for attachment, _ in files),
         sent_at=datetime.fromtimestamp(int(at), UTC) if at else None,
-        mentions_us=mentions_us,
+        mentions_us=mentions_us and not forwarded,
         edited=edited,
     )
     album = message.get("media_group_id")

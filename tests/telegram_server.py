@@ -63,7 +63,8 @@ class Call:
 
 
 Manner = str | Refusal | None
-"""What is done instead of answering: hang, drop, do-and-drop, do-and-hang; or a refusal."""
+"""What is done instead of answering: hang, drop, do-and-drop, do-and-hang; a proxy's error page, an answer that is no
+JSON (garbage); or a refusal."""
 
 
 class BotApiServer:
@@ -161,6 +162,8 @@ class BotApiServer:
                 raise manner
             if manner in ("hang", "drop"):
                 return await _spoil(request, manner)
+            if manner in ("page", "garbage"):
+                return web.Response(status=503 if manner == "page" else 200, text="<html>proxy</html>")
             result = await getattr(self, f"do_{call.method}")(call)
             if manner in ("do-and-drop", "do-and-hang"):
                 return await _spoil(request, manner.removeprefix("do-and-"))

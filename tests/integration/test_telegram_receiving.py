@@ -283,6 +283,15 @@ async def test_a_platform_that_is_away_is_waited_for(tmp_path: Path) -> None:
     assert clock.slept[:3] == sorted(clock.slept[:3]), "it waits longer each time"
 
 
+async def test_a_poller_waits_as_long_as_telegram_says(bench: Bench) -> None:
+    limits = iter([Refusal(429, "Too Many Requests: retry after 23", retry_after=23)])
+    bench.server.manners = lambda call: next(limits, None) if call.method == "getUpdates" else None
+    async with running(bench):
+        await bench.server.put({"message": message(1, ADA, "/status")})
+        await heard(bench, 1)
+    assert 23.0 in bench.clock.slept
+
+
 async def test_health_tells_of_a_round_trip_and_the_last_update(bench: Bench) -> None:
     async with running(bench):
         await bench.server.put({"message": message(1, ADA, "/status")})

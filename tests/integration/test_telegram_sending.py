@@ -251,6 +251,9 @@ OUTCOMES = [
     (Refusal(429, "Too Many Requests"), RateLimited),
     (Refusal(500, "Internal Server Error"), NotSent),
     (Refusal(502, "Bad Gateway"), NotSent),
+    (Refusal(504, "Gateway Timeout"), Unknown),
+    ("page", NotSent),
+    ("garbage", Unknown),
     ("drop", Unknown),
     ("do-and-drop", Unknown),
 ]

@@ -116,6 +116,14 @@ def test_a_long_text_is_several_messages_with_the_buttons_below_the_last() -> No
     assert re.findall(r"line (\d+)", " ".join(texts(pieces))) == [str(n) for n in range(120)]
 
 
+def test_length_is_measured_as_telegram_measures_it() -> None:
+    for text, most in (("x" * 9000, 3), ("\U0001f6f0" * 9000, 5), ("&<" * 5000, 3)):
+        pieces = pieces_from_card(Card.of("", text))
+        assert all(units(read) <= 4096 for read in texts(pieces))
+        assert "".join(texts(pieces)) == text
+        assert len(pieces) <= most, "what is left free is little"
+
+
 def test_buttons_that_can_not_be_pressed_are_text_and_a_bare_card_is_shown() -> None:
     card = Card(blocks=(Buttons(buttons=(_button(None), _button("x" * 65), _button("ok"))),))
     [piece] = pieces_from_card(card)
@@ -137,7 +145,7 @@ def _button(token: str | None) -> Button:
 
 
 NASTY = st.text(st.sampled_from("ab <>&\"'*_`~[]()#\\\n-1.|!\U0001f6f0\ufe0f\u0301\u200d\x00\u202e/:=ß中"), max_size=80)
-WORDS = st.one_of(NASTY, NASTY.map(lambda text: text * 60), st.text(max_size=60))
+WORDS = st.one_of(NASTY, NASTY.map(lambda text: text * 60), NASTY.map(lambda text: text * 300), st.text(max_size=60))
 BUTTON = st.builds(Button, label=NASTY, token=st.one_of(st.none(), st.text("abc-_", min_size=1, max_size=70)))
 IMAGE = st.builds(Image, blob=st.sampled_from("abc"), alt=WORDS, name=NASTY)
 FILE = st.builds(File, blob=st.sampled_from("abc"), name=NASTY, content_type=st.just("text/plain"))

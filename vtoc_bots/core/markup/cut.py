@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from vtoc_bots.core.markup.cells import boundary
 from vtoc_bots.core.markup.nodes import Break, Code, CodeBlock, Inline, Item, Listing, Node, Rule, Words
 
 _Any: TypeAlias = Node | Inline | Item
+
+# Types to look up: the classes are compared for every word of a text, several times a piece.
+_TEXTS: Final = (Words, Code, CodeBlock)
+_CHILDLESS: Final = (Break, Rule, *_TEXTS)
 
 
 class _Rank(IntEnum):
@@ -25,13 +29,9 @@ class _Rank(IntEnum):
 
 def weight(node: _Any) -> int:
     """How many places a tree has to be cut at: one a character, at least one a node."""
-    match node:
-        case Words() | Code() | CodeBlock():
-            return max(1, len(node.text))
-        case Break() | Rule():
-            return 1
-        case _:
-            return max(1, sum(weight(child) for child in _children(node)))
+    if isinstance(node, _TEXTS):
+        return len(node.text) or 1
+    return sum(map(weight, _children(node))) or 1
 
 
 def cut_blocks(nodes: tuple[Node, ...], at: int) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
@@ -64,13 +64,9 @@ def trimmed(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def _children(node: _Any) -> tuple[Any, ...]:
-    match node:
-        case Words() | Code() | CodeBlock() | Break() | Rule():
-            return ()
-        case Listing():
-            return node.items
-        case _:
-            return node.children
+    if isinstance(node, _CHILDLESS):
+        return ()
+    return node.items if isinstance(node, Listing) else node.children
 
 
 def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -49,6 +49,10 @@ class Dialect:
         shown = normalizeLinkText(url)
         return inner if inner in (url, shown, shown.removeprefix("mailto:")) else f"{inner} ({shown})"
 
+    def between(self, before: str, after: str) -> str:
+        """What must stand between two parts of a line so that the platform sees their markup: here nothing."""
+        return ""
+
     def heading(self, inner: str, level: int) -> str:
         """A heading."""
         return self.strong(inner)

@@ -81,11 +81,11 @@ def _cut_block(whole: _Blocks, block: Node, dialect: Dialect, limit: int) -> tup
         return dialect.measure(render((*whole, *trimmed(cut_blocks((window,), at)[0])), dialect))
 
     at = _farthest(size, weight(window), limit)
-    while at and size(best := best_cut(window, at)) > limit:
+    while at and size(best := best_cut(block, at)) > limit:
         at = best - 1
     if not at:
         return None
-    head, tail = cut_blocks((block,), best_cut(window, at))
+    head, tail = cut_blocks((block,), best_cut(block, at))
     return (*whole, *trimmed(head)), tail
 
 

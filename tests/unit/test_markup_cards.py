@@ -99,6 +99,7 @@ def test_long_texts_of_a_table_are_wrapped_and_numbers_are_not() -> None:
         "     n  note\n------  --------\n     1  one two\n        three\n100000  four"
     )
     assert markup.table_text(table, 15) is None
+    assert markup.table_text(table.model_copy(update={"columns": ("n" * 30, "note")}), 30) is None
     assert markup.table_text(table) == "     n  note\n------  -------------\n     1  one two three\n100000  four"
 
 
@@ -153,7 +154,9 @@ def test_a_spreadsheet_runs_no_cell_and_reads_numbers_as_numbers() -> None:
 
 
 def test_a_card_as_plain_text_keeps_every_row() -> None:
-    table = Table(columns=("a" * 60, "b" * 60), rows=tuple((f"row {number}", "x") for number in range(20)))
+    table = Table(
+        columns=("a" * 60, "b" * 60), rows=tuple((f"row {number}", "x") for number in range(20)), numeric=(0, 1)
+    )
     text = markup.text_of_card(Card.of("T", "*soft*", table, footer="id"), may_be_repeat=True)
     assert text.startswith("(may be a repeat)\n\nT\n\nsoft\n\n")
     assert all(f"row {number}" in text for number in range(20))

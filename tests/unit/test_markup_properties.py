@@ -65,3 +65,19 @@ def test_no_letter_of_the_source_is_lost_in_the_tree(source: str) -> None:
     letters = "".join(letter for letter in source if letter.isalpha() and letter.isascii())
     plain = markup.render(markup.parse(source), markup.PLAIN)
     assert is_within(letters.replace("lt", "").replace("amp", ""), plain)
+
+
+class Moody(Html):
+    """A platform on which a shorter text may take more of the limit than a longer one."""
+
+    def measure(self, rendered: str) -> int:
+        return super().measure(rendered) + sum(map(ord, rendered)) % 29
+
+
+@settings(deadline=None, max_examples=200)
+@given(source=MARKDOWN, limit=st.integers(70, 150))
+def test_pieces_fit_even_where_less_text_measures_more(source: str, limit: int) -> None:
+    nodes = markup.parse(source)
+    found = markup.pieces(nodes, Moody(), limit)
+    assert all(Moody().measure(piece) <= limit for piece in found)
+    assert is_within(said(nodes), squeezed("\n".join(map(Moody().read, found))))

@@ -177,8 +177,7 @@ def _trimmed_one(node: Any, *, end: bool) -> Any:
             items = _trimmed(node.items, end=end)
             return (replace(node, items=items) if end else _later(node, items)) if items else None
         case Item():
-            children = _trimmed(node.children, end=end)
-            return replace(node, children=children) if children or not node.continued else None
+            return replace(node, children=_trimmed(node.children, end=end))  # its mark is seen without any text
         case _:
             children = _trimmed(node.children, end=end)
             return replace(node, children=children) if children else None

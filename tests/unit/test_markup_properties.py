@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.markup_kit import DIALECTS, MARKDOWN, Discord, Html, Mrkdwn, cards, said, squeezed
-from vtoc_bots import Card, markup
+from vtoc_bots import Card, Table, markup
 
 AnyDialect = Html | Mrkdwn | Discord
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: type(dialect).__name__)
@@ -48,7 +48,9 @@ def test_any_card_comes_back_from_its_pieces(dialect: AnyDialect, card: Card, li
     nodes = tuple(node for part in parts for node in part.nodes)
     found = markup.pieces(nodes, dialect, limit)
     assert all(dialect.measure(piece) <= limit for piece in found)
-    assert squeezed("\n".join(map(dialect.read, found))) == said(nodes)
+    shown = squeezed("\n".join(map(dialect.read, found)))
+    tables = any(isinstance(block, Table) for block in card.blocks)
+    assert is_within(said(nodes), shown) if tables else shown == said(nodes)  # tables repeat their heads
 
 
 @each_dialect

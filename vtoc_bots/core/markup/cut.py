@@ -89,8 +89,10 @@ def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any,
 
 def _cut(node: Any, at: int) -> tuple[Any, Any]:
     match node:
-        case Words() | Code() | CodeBlock():
+        case Words() | Code():
             return replace(node, text=node.text[:at]), replace(node, text=node.text[at:])
+        case CodeBlock():
+            return replace(node, text=node.text[:at]), replace(node, text=node.text[at:], continued=True)
         case Listing():
             head, tail = _cut_all(node.items, at)
             return replace(node, items=head), _later(node, tail)

@@ -18,6 +18,8 @@ from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
 from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.clients.mcp.config import load_mcp
+from vtoc_bots.core.clients.mcp.servers import McpServers
 from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
@@ -176,9 +178,13 @@ class Runtime:
             decoder=decoder_maker(specs),
             thin_seconds=settings.thin_seconds,
         )
-        self.services = SharedServices(store, self.sources, self.blobs, self.library)
-        self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
+        self.clients = Clients(self.health.register)
+        stack.push_async_callback(self.clients.close)
+        servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
+        self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
+        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.mcp)
+        self.approvals = Approvals(store, self.access, clock, self.notices)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
@@ -193,8 +199,6 @@ class Runtime:
             self.health.check,
             self._about(),
         )
-        self.clients = Clients(self.health.register)
-        stack.push_async_callback(self.clients.close)
         self.api = ApiHost(
             settings,
             loaded,
@@ -338,6 +342,7 @@ class Runtime:
         self.parts.forever("handle_keeper", self.handle_keeper.run)
         self.parts.forever("run_keeper", self.runner.keeper.run)
         self.parts.forever("progress", self.board.run)
+        self.parts.forever("mcp", self.mcp.run)
         self.parts.take(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
         self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())

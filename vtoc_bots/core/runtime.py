@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.errors import StartupError, VtocError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
@@ -85,6 +86,8 @@ class Duties:
     web: bool = True
     transports: bool = True
     sources: bool = True
+    stdio: bool = False
+    """Speak MCP on stdin and stdout, and end with stdin."""
 
 
 class Runtime:
@@ -307,6 +310,9 @@ class Runtime:
             account, transport, inbox = terminal
             await self._own_terminal(account)
             self.parts.forever(TERMINAL, lambda: self._terminal(transport, inbox))
+        if self.duties.stdio:
+            self.parts.forever("run_watch", self.api.watch.run)
+            self.parts.forever("stdio", self._stdio)
         self.host.run()
         if self.duties.worker:
             self._work()
@@ -321,6 +327,7 @@ class Runtime:
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
         self.parts.forever("run_watch", self.api.watch.run)
+        self.parts.forever("mcp_sessions", self.api.mcp.run)
         stack.push_async_callback(server.close)
 
     async def _own_terminal(self, account: str) -> None:
@@ -328,6 +335,19 @@ class Runtime:
         name = user_name()
         await self.operators.own(name, TERMINAL, account, name, Level.ADMIN)
         self.router.unlimited.add((TERMINAL, account))
+
+    async def _stdio(self) -> None:
+        """MCP on stdin and stdout, for the user of the data folder, who is admin as in the terminal."""
+        name = user_name()
+        operator = await self.operators.own(name, "stdio", "", name, Level.ADMIN)
+        try:
+            await self.api.mcp.stdio(operator, await self.people.station(self.settings.station.slug))
+        except VtocError as error:
+            self.exit_code = 2
+            logger.error("stdio_ended", error=str(error))
+            print(f"vtoc-bots: {error}", file=sys.stderr)
+        self.stop()
+        await asyncio.Event().wait()
 
     async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
         try:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
+from importlib import metadata
 from typing import Any, Final, cast
 
 import httpx2
@@ -26,7 +27,6 @@ from mcp_types import (
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-import vtoc_bots
 from vtoc_bots.core.clients.answers import Service, error_of_status
 from vtoc_bots.core.clients.mcp.config import ServerConfig
 from vtoc_bots.core.clients.mcp.stderr import Stderr
@@ -173,7 +173,7 @@ class Connection:
                 client = Client(
                     streams,
                     elicitation_callback=self._elicit,
-                    client_info=Implementation(name="vtoc-bots", version=vtoc_bots.__version__),
+                    client_info=Implementation(name="vtoc-bots", version=metadata.version("vtoc-bots")),
                     cache=None,
                 )
                 self._client = await stack.enter_async_context(client)
@@ -199,7 +199,7 @@ class Connection:
             auth=self._auth,
             # Without a limit for reading: a call may wait for a person; calls have limits of their own.
             timeout=httpx2.Timeout(10.0, read=None),
-            headers={"User-Agent": f"vtoc-bots/{vtoc_bots.__version__}"},
+            headers={"User-Agent": f"vtoc-bots/{metadata.version('vtoc-bots')}"},
             event_hooks={"response": [self._note_status]},
         )
         await stack.enter_async_context(http)

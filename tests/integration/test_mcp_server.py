@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,7 +56,8 @@ async def client(api: Api, era: str, token: str = "operator", **options: Any) ->
 async def audited(api: Api, event: str, subject: str) -> dict[str, Any]:
     """The audit row of an event about a subject."""
     row = await api.centre.row(
-        "SELECT actor, station, detail FROM vtoc_engine.audit WHERE event = $1 AND subject = $2 ORDER BY at DESC LIMIT 1",
+        """SELECT actor, station, detail FROM vtoc_engine.audit
+        WHERE event = $1 AND subject = $2 ORDER BY at DESC LIMIT 1""",
         event,
         subject,
     )
@@ -73,7 +75,7 @@ async def test_a_playbook_is_a_tool_whose_run_is_followed_to_its_result(api: Api
     async with client(api, era) as mcp:
         tools = {tool.name: tool for tool in (await mcp.list_tools()).tools}
         assert {"count", "guarded", "list_runs", "get_run", "list_tracks", "list_approvals"} <= tools.keys()
-        assert tools["count"].input_schema["properties"]["n"]["type"] == "integer"
+        assert tools["count"].input_schema["properties"]["n"]["default"] == 1
         assert tools["list_runs"].annotations is not None
         assert tools["list_runs"].annotations.read_only_hint is True
         done = await mcp.call_tool("count", {"what": "pepper"}, progress_callback=progress)
@@ -216,7 +218,7 @@ async def test_garbage_huge_and_mistyped_bodies_get_a_4xx(api: Api) -> None:
         (b"{}", {"MCP-Protocol-Version": "1999-01-01"}),
         (b"{}", {"Mcp-Session-Id": "nobody's"}),
     ):
-        async with api.session.post(endpoint(api), data=body, headers={**mine, **more}) as answer:
+        async with api.session.post(endpoint(api), data=io.BytesIO(body), headers={**mine, **more}) as answer:
             assert 400 <= answer.status < 500, (body[:20], more)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -48,7 +49,8 @@ class Exchange:
         if self._response is None:
             raise web.HTTPBadGateway(text="The MCP server gave no answer.")
         if self._response.prepared and not isinstance(self._response, web.Response):
-            await self._response.write_eof()
+            with suppress(ConnectionError):  # the client left first
+                await self._response.write_eof()
         return self._response
 
     def _scope(self) -> dict[str, Any]:
@@ -108,7 +110,8 @@ class Exchange:
             await self._begin()
         assert self._response is not None
         if data:
-            await self._response.write(data)
+            with suppress(ConnectionError):  # the application is told by `_receive` that the client left
+                await self._response.write(data)
 
     async def _begin(self) -> None:
         assert self._head is not None

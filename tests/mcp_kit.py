@@ -68,6 +68,11 @@ async def open_mcp_centre(
         yield centre
 
 
+def said(card: Any) -> str:
+    """A card's words."""
+    return f"{card.title} {' '.join(str(block) for block in card.blocks)}"
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as found:

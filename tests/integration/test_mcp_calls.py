@@ -6,13 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from tests.mcp_kit import calls, open_mcp_centre, stdio
+from tests.mcp_kit import calls, open_mcp_centre, said, stdio
 from vtoc_bots.core.store.urls import DatabaseUrls
-
-
-def said(card: object) -> str:
-    """A card's words."""
-    return str(getattr(card, "title", "")) + " " + " ".join(str(block) for block in getattr(card, "blocks", ()))
 
 
 async def test_a_step_calls_a_tool_of_a_program_and_gives_its_data_on(

@@ -62,6 +62,7 @@ from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.partitions import keep_partitions
+from vtoc_bots.core.store.run_views import RunViews
 from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
@@ -363,6 +364,7 @@ class Runtime:
         self.parts.forever("run_keeper", self.runner.keeper.run)
         self.parts.forever("progress", self.board.run)
         self.parts.forever("mcp", self.mcp.run)
+        self.parts.forever("held", lambda: self.runner.held.run(RunViews(self.store), self.runner.advance))
         self.parts.take(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
         self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -63,6 +63,9 @@ class ServerEntry(_Keys):
     token: str | None = Field(None, min_length=1, description="${VARIABLE} of its bearer token")
     oauth: OAuth | None = Field(None, description="client credentials, instead of a token")
     tools: tuple[str, ...] = Field(min_length=1, description='globs over the tools that may be called; ["*"]: all')
+    protocol: Literal["auto", "legacy"] = Field(
+        "auto", description="legacy: greet as servers before 2026 expect it, without asking which era it is of"
+    )
     enabled: bool = True
     required: bool = Field(False, description="whether this process is unready while the server does not answer")
     at_once: int = Field(4, ge=1, le=64, description="connections at most; each carries one call at a time")

@@ -175,6 +175,7 @@ class Connection:
                     elicitation_callback=self._elicit,
                     client_info=Implementation(name="vtoc-bots", version=metadata.version("vtoc-bots")),
                     cache=None,
+                    mode=self._config.entry.protocol,
                 )
                 self._client = await stack.enter_async_context(client)
                 self._refusal = None  # which versions it speaks is found by what it refuses

@@ -6,15 +6,17 @@ MARKS names a file to which each call of `mark` adds a line, so that tests see w
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context, Image
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import Elicit, Resolve
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
 server = MCPServer("small", version="1.0")
@@ -65,13 +67,14 @@ def mark(text: str, ctx: Context[Any, Any]) -> str:
 @server.tool()
 def fail(words: str) -> str:
     """Fail."""
-    raise ValueError(words)
+    raise ToolError(words)
 
 
 @server.tool()
-def picture() -> list[Any]:
+def picture() -> CallToolResult:
     """A picture, and what it shows."""
-    return ["one pixel", Image(data=PNG, format="png")]
+    image = ImageContent(type="image", data=base64.b64encode(PNG).decode(), mime_type="image/png")
+    return CallToolResult(content=[TextContent(type="text", text="one pixel"), image])
 
 
 @server.tool()

@@ -123,7 +123,8 @@ async def test_a_process_that_ended_meanwhile_repeats_the_call_or_fails_loudly(
             await centre.wait_for(STATE, "waiting answer")
             run = short_id((await centre.row("SELECT id FROM vtoc_engine.runs"))["id"])
         async with open_mcp_centre(database_urls, tmp_path / "second", servers, PLAYBOOKS) as centre:
-            await centre.ask("ada", f"/answer {run} colour=red")
+            again = await centre.say("ada", f"/answer {run} colour=red", event_id="again")
+            assert "Noted" in said(await centre.answer(again))
             card = said(await centre.answer(message, 40))
         if outcome == "done":
             assert "1 red paint" in card

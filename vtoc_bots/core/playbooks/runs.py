@@ -20,6 +20,7 @@ from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks import decisions
+from vtoc_bots.core.playbooks.acting import StoppedByCancel, acted
 from vtoc_bots.core.playbooks.actions import call_action
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.cards import progress_card
@@ -51,10 +52,6 @@ logger = structlog.get_logger(__name__)
 
 MAX_FAILURES: Final = 12
 """Claims in a row without a checkpoint, after which a run is taken to kill its workers."""
-
-
-class _StoppedByCancel(Exception):
-    """Somebody cancelled the run while its action was at work."""
 
 
 class Runner:
@@ -249,7 +246,7 @@ class _Advance:
         try:
             with span("step", None, step=call.step, action=call.action):
                 output = await self._act(call)
-        except _StoppedByCancel:
+        except StoppedByCancel:
             await self._read_wakes()
             return
         except PersonNeeded as needed:
@@ -297,22 +294,8 @@ class _Advance:
             inquiry_of(self._kept(call.step)),
             self._run.conversation is not None,
         )
-        work = asyncio.ensure_future(call_action(spec, context, call.inputs))
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {work, cancelled}, timeout=call.timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if work in done:
-                return work.result()
-            if cancelled in done:
-                raise _StoppedByCancel
-            raise TimeoutError(f"{call.action} did not answer within {call.timeout_seconds:g} s")
-        finally:
-            cancelled.cancel()
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+        work = call_action(spec, context, call.inputs)
+        return await acted(work, call.action, self._cancelled, call.timeout_seconds)
 
     def _failure(self, call: StepCall, failure: Exception) -> tuple[StepState, str, datetime | None]:
         step = self._playbook.step(call.step)

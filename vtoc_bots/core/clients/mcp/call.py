@@ -89,7 +89,8 @@ class ToolCall:
 
     async def abandon(self) -> None:
         """Give it up: the server is told, as far as it listens."""
-        if self._work is not None and not self._work.done():
+        if self._work is not None:
+            self._work.add_done_callback(_looked_at)
             self._work.cancel()
             await asyncio.wait({self._work}, timeout=2.0)
         await self.connection.close()
@@ -224,6 +225,12 @@ class ToolCall:
             else:
                 raise PersonNeeded(question, {**memo, "question": question.id})
         return responses or None
+
+
+def _looked_at(work: asyncio.Task[Called]) -> None:
+    """Take the error of a call that nobody waits for any more, so that asyncio does not warn of it."""
+    if not work.cancelled():
+        work.exception()
 
 
 def nobody_answered(text: str) -> str:

@@ -79,9 +79,10 @@ class Pool:
 
     async def close(self) -> None:
         """End every connection; calls that wait for people are given up."""
-        connections = [*self._idle, *(call.connection for call in self._held.values())]
+        idle, held = self._idle, list(self._held.values())
         self._idle, self._held = [], {}
-        await asyncio.gather(*(connection.close() for connection in connections), *self._closings)
+        closing = [*(connection.close() for connection in idle), *(call.abandon() for call in held)]
+        await asyncio.gather(*closing, *self._closings)
 
     def holds(self) -> list[str]:
         """The idempotency keys of calls that wait for people here."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
+POOL: Final = "vtoc_bots.core.clients.mcp.pool"
 TIDY_SECONDS: Final = 5.0
 INSTALL: Final = "it needs the package mcp: pip install 'vtoc-bots[mcp]', then start again"
 LONGEST_SAID: Final = 600
@@ -110,7 +111,9 @@ class McpServers:
     def _opens(self, server: ServerConfig, counts: HttpCounts) -> Any:
         async def opened() -> Pool:
             try:
-                module = importlib.import_module("vtoc_bots.core.clients.mcp.pool")
+                # In a thread: it takes most of a second, in which others are served.
+                loop = asyncio.get_running_loop()
+                module = await loop.run_in_executor(None, importlib.import_module, POOL)
             except ModuleNotFoundError as error:
                 if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "httpx2", "anyio"):
                     raise

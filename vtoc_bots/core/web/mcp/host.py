@@ -25,9 +25,11 @@ logger = structlog.get_logger(__name__)
 
 PATH: Final = "/mcp"
 BODY_SECONDS: Final = 30.0
+OPEN_SECONDS: Final = 20.0
 STILL_SECONDS: Final = 20.0
 """How often the credential of an open stream is looked at again."""
 INSTALL: Final = "MCP needs the package mcp: pip install 'vtoc-bots[mcp]', then start again"
+SESSIONS: Final = "vtoc_bots.core.web.mcp.sessions"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -59,7 +61,10 @@ class McpHost:
         self._parts = parts
         self._hosts = {*_LOOPBACK, *(name.lower() for name in own.hosts), *([public.netloc] if public else [])}
         self._origins = {*own.origins, *([f"{public.scheme}://{public.netloc}"] if public else [])}
-        self._serving: Any = None
+        self.serving: Any = None
+        """The open sessions; a test may put others in their place."""
+        self._wanted, self._settled = asyncio.Event(), asyncio.Event()
+        self._why_not = "MCP is ending here"
 
     def add_routes(self, app: web.Application) -> None:
         """Serve it."""
@@ -67,19 +72,36 @@ class McpHost:
             app.router.add_route(method, PATH, self.handle)
 
     async def run(self) -> None:
-        """Hold the sessions, until cancelled; without the SDK there are none."""
+        """Hold the sessions from the first request on, until cancelled: importing the SDK takes most of a second."""
+        await self._wanted.wait()
         try:
-            sessions = importlib.import_module("vtoc_bots.core.web.mcp.sessions")
+            sessions = await _imported()
         except ModuleNotFoundError as error:
             if not _is_sdk(error):
                 raise
+            self._why_not = INSTALL
+            self._settled.set()
             await asyncio.Event().wait()
         async with sessions.open_sessions() as serving:
-            self._serving = serving
+            self.serving = self.serving or serving
+            self._settled.set()
             try:
                 await asyncio.Event().wait()
             finally:
-                self._serving = None
+                self.serving = None
+                self._settled.clear()
+
+    async def _served(self) -> Any:
+        """The sessions, opened now where they are not. Raises Refusal."""
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._settled.wait()
+        except TimeoutError:
+            raise Refusal(503, "MCP is starting or ending here; try again", {"Retry-After": "2"}) from None
+        if self.serving is None:
+            raise Refusal(503, self._why_not)
+        return self.serving
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the protocol."""
@@ -87,8 +109,7 @@ class McpHost:
         authorization = request.headers.get("Authorization")
         principal = await self._parts.authenticator.principal(authorization)
         station = station_of(principal, station_named(None, request.headers), await self._parts.people.stations())
-        if self._serving is None:
-            raise Refusal(503, _why_not())
+        serving = await self._served()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await request.read()
@@ -104,7 +125,7 @@ class McpHost:
 
         caller = Caller(self._parts, principal, station)
         exchange = Exchange(request, body, still, STILL_SECONDS)
-        return await exchange.run(self._serving.application, **self._serving.scope(caller))
+        return await exchange.run(serving.application, **serving.scope(caller))
 
     def _check_place(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else's makes a browser send: DNS rebinding, foreign origins."""
@@ -119,7 +140,7 @@ class McpHost:
     async def stdio(self, operator: Operator, station: Station) -> None:
         """Speak it on stdin and stdout, until stdin ends. Raises VtocError where the SDK is not installed."""
         try:
-            sessions = importlib.import_module("vtoc_bots.core.web.mcp.sessions")
+            sessions = await _imported()
         except ModuleNotFoundError as error:
             if not _is_sdk(error):
                 raise
@@ -132,13 +153,9 @@ def _is_sdk(error: ModuleNotFoundError) -> bool:
     return (error.name or "").partition(".")[0] in ("mcp", "mcp_types", "starlette")
 
 
-def _why_not() -> str:
-    """Why there are no sessions now."""
-    try:
-        importlib.import_module("mcp")
-    except ModuleNotFoundError:
-        return INSTALL
-    return "MCP is starting or ending here; try again"
+async def _imported() -> Any:
+    """The module of the sessions, imported in a thread: it takes most of a second, in which others are served."""
+    return await asyncio.get_running_loop().run_in_executor(None, importlib.import_module, SESSIONS)
 
 
 def _is_loopback(origin: str, bare_host: str) -> bool:

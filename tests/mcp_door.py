@@ -1,4 +1,4 @@
-"""A strict door before the small MCP server: it wants a token that its endpoint gave, and can misbehave as a test says."""
+"""A strict door before the small MCP server: it wants a token of its endpoint, and misbehaves as a test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An MCP server, and a token endpoint, that hang, fail, stammer and forget: nothing is done twice, and words say why."""
+"""An MCP server, and a token endpoint, that hang, fail and forget: nothing is done twice, and words say why."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def marks(folder: Path) -> list[str]:
     [
         ("hang", "did not answer within 2 s. Look there whether it was done"),
         ("500", "had a fault (500): out of paper. Look there whether it was done"),
-        ("garbage", "small.mark: "),
+        ("garbage", "Look there whether it was done"),
         ("half", "Look there whether it was done"),
         ("late", "Look there whether it was done"),
     ],

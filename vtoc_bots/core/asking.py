@@ -138,6 +138,26 @@ class Asking:
         fields = [await self._with_choices(field, missing.spec, station) for field in form_fields(missing)]
         return Form("", f"/{missing.spec.name}", tuple(fields))
 
+    async def manner(self, message: Message) -> tuple[bool, bool]:
+        """Whether the answer is for the sender alone, and whether it replaces a card, as far as can be told now.
+
+        What is wrong with a message concerns nobody but its sender; a run's answers are as private as its playbook.
+        """
+        try:
+            asked = await self.read(message)
+        except VtocError:
+            return True, False
+        if asked is None:
+            return False, False
+        spec = asked.call.spec
+        operator = await self._people.sender(message)
+        station = await self._people.station_of(message, operator)
+        if operator is None or not self._desk.may(operator, station, spec):
+            return True, False
+        call = asked.call
+        playbook = self._desk.playbook_of(call) if isinstance(call, Call) and not call.values.get("dry_run") else None
+        return (spec.private if playbook is None else playbook.private), asked.replaces is not None
+
     async def check(self, message: Message) -> Invalid | None:
         """What is wrong with a form's values; None where nothing is, or where only the answer can say it."""
         try:

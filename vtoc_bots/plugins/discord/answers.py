@@ -36,7 +36,7 @@ def told(text: str) -> Mapping[str, Any]:
 
 def choices_response(choices: Choices, option_type: int) -> Mapping[str, Any]:
     """Autocomplete: at most 25, each of at most 100 characters, of the type that the option has."""
-    made = []
+    made: list[dict[str, Any]] = []
     for value, label in choices.choices:
         typed = _typed(value, option_type)
         if typed is not None and len(made) < MOST_CHOICES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -103,9 +102,7 @@ class DiscordApi:
         path = f"{self._hook(token)}/messages/{message}"
         return _object(await self._call("PATCH", path, json=body, files=files, signed=False))
 
-    async def follow_up(
-        self, token: str, body: Mapping[str, Any], files: Sequence[Upload] = ()
-    ) -> Mapping[str, Any]:
+    async def follow_up(self, token: str, body: Mapping[str, Any], files: Sequence[Upload] = ()) -> Mapping[str, Any]:
         """One more message for an interaction."""
         path = self._hook(token)
         return _object(await self._call("POST", path, json=body, files=files, signed=False, query={"wait": "true"}))
@@ -176,7 +173,7 @@ class DiscordApi:
                 body = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(f"discord: can't be reached ({type(error).__name__})") from error
-        except (aiohttp.ClientError, TimeoutError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unknown(f"discord: the connection ended ({type(error).__name__})") from error
         if limit:
             self._limits.learn(limit, response.headers)

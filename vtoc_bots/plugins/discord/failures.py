@@ -24,7 +24,7 @@ GONE_TOKEN: Final = frozenset({UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_TOK
 """What Discord says of an interaction that can't be answered any more."""
 CLOSED_CHANNEL: Final = frozenset({NO_ACCESS, NO_PERMISSION})
 
-TOKEN_REFUSED: Final = (
+WRONG_CREDENTIAL: Final = (
     "discord: DISCORD_BOT_TOKEN was refused (401). Make a new one in the Developer Portal (your application, Bot,"
     " Reset Token) and set it in .env.station."
 )
@@ -62,7 +62,7 @@ class TokenRefused(NotSent):
     """The bot's token is wrong; what was to be sent waits for a person to set the right one."""
 
     def __init__(self) -> None:
-        super().__init__(TOKEN_REFUSED)
+        super().__init__(WRONG_CREDENTIAL)
 
 
 class EverythingLimited(RateLimited):

@@ -17,7 +17,7 @@ import yarl
 
 from vtoc_bots import Card, Clock, NotSent, RateLimited, Severity, StartupError, TransientError, Unknown
 from vtoc_bots.plugins.discord.api import DiscordApi
-from vtoc_bots.plugins.discord.failures import TOKEN_REFUSED, DiscordRefused, TokenRefused
+from vtoc_bots.plugins.discord.failures import WRONG_CREDENTIAL, DiscordRefused, TokenRefused
 from vtoc_bots.plugins.discord.lanes import Lanes
 from vtoc_bots.plugins.discord.receive import Receiver
 from vtoc_bots.plugins.discord.sdk import DiscordWebSocket, GatewayClient, ReconnectWebSocket
@@ -36,15 +36,15 @@ _KEEPS_SESSION: Final = 4000
 """Closing with this code leaves the session to be resumed; 1000 would end it."""
 _SESSION_ENDED: Final = frozenset({4007, 4009})
 _CODES: Final[Mapping[int, str]] = {
-    4004: TOKEN_REFUSED,
+    4004: WRONG_CREDENTIAL,
     4010: "discord: its gateway refused the shard (4010). Correct DISCORD_SHARD_COUNT or leave it out.",
     4011: "discord: its gateway wants more shards (4011). Raise DISCORD_SHARD_COUNT or leave it out.",
     4012: "discord: its gateway no longer speaks this version (4012). Update vtoc-bots.",
     4013: "discord: its gateway does not know what was asked for (4013). Update vtoc-bots.",
 }
 _NO_CONTENT: Final = (
-    "the Message Content intent was refused (4014): only slash commands, buttons, mentions and direct messages are seen."
-    " Turn it on in the Developer Portal (your application, Bot, Privileged Gateway Intents) for /text in channels"
+    "the Message Content intent was refused (4014): only slash commands, buttons, mentions and direct messages are"
+    " seen. For /text in channels turn it on in the Developer Portal (your application, Bot, Privileged Gateway Intents)"
 )
 
 _BROKEN: Final = (OSError, aiohttp.ClientError, TimeoutError, RuntimeError)
@@ -150,7 +150,7 @@ class Shard:
         except discord.ConnectionClosed as closed:
             self._closed(closed)
         except (TokenRefused, discord.LoginFailure) as error:
-            raise StartupError(TOKEN_REFUSED) from error
+            raise StartupError(WRONG_CREDENTIAL) from error
         except _PASSING as error:
             least = error.after_seconds if isinstance(error, RateLimited) else 0.0
             self._ended(str(error) or type(error).__name__)

@@ -43,14 +43,18 @@ def discord() -> None:
 @app.command()
 def invite(
     app_id: Annotated[str | None, typer.Option("--app", help="The application's id; default DISCORD_APP_ID.")] = None,
-    guild: Annotated[str | None, typer.Option(help="The server's id, to have it chosen; default DISCORD_GUILD_ID.")] = None,
+    guild: Annotated[
+        str | None, typer.Option(help="The server's id, to have it chosen; default DISCORD_GUILD_ID.")
+    ] = None,
 ) -> None:
     """Print the link by which an administrator adds the bot to a server."""
     # As core reads them: the process's environment, then the files; the first that has one wins.
     variables = {**dotenv_values(".env.local"), **dotenv_values(".env.station"), **os.environ}
     found = app_id or variables.get("DISCORD_APP_ID")
     if not found:
-        typer.echo("discord: DISCORD_APP_ID is not set. Copy it from the Developer Portal (General Information).", err=True)
+        typer.echo(
+            "discord: DISCORD_APP_ID is not set. Copy it from the Developer Portal (General Information).", err=True
+        )
         raise typer.Exit(2)
     typer.echo(invite_link(found, guild or variables.get("DISCORD_GUILD_ID")))
     names = ", ".join(PERMISSIONS)

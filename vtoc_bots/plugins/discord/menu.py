@@ -199,7 +199,13 @@ def _by_name(commands: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
     return {each.get("name"): _essence(each) for each in commands}
 
 
-_DEFAULTS: Final[Mapping[str, Any]] = {"type": 1, "required": False, "autocomplete": False, "options": [], "choices": []}
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "type": 1,
+    "required": False,
+    "autocomplete": False,
+    "options": [],
+    "choices": [],
+}
 _ESSENTIAL: Final = (
     *("name", "description", "type", "options", "choices", "value", "required", "autocomplete"),
     *("min_value", "max_value", "default_member_permissions", "contexts", "integration_types"),

@@ -153,7 +153,7 @@ class Receiver:
         return None
 
     def _late(self, task: asyncio.Task[Acknowledgement | None], message: Message) -> None:
-        """What was stored too late to be acknowledged is answered all the same; only a form can't be opened any more."""
+        """What was stored too late is answered all the same; only a form can't be opened any more."""
         if not task.cancelled() and task.exception() is None and isinstance(task.result(), OpenForm):
             asking = asyncio.create_task(self._ask_by_card(message))
             self._tasks.add(asking)

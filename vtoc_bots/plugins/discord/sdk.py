@@ -42,6 +42,7 @@ class GatewayClient(discord.Client):
         shard_count: int,
         message_content: bool,
     ) -> None:
+        discord.VoiceClient.warn_dave = False  # as discord.py does after its first client: nobody speaks here
         intents = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=message_content)
         super().__init__(
             intents=intents,

@@ -110,9 +110,7 @@ def _of_command(payload: Mapping[str, Any], data: Mapping[str, Any], account: st
     given = {str(each["name"]).replace("-", "_"): each.get("value") for each in options}
     if payload["type"] == InteractionType.AUTOCOMPLETE:
         focused = next((str(each["name"]).replace("-", "_") for each in options if each.get("focused")), None)
-        return _message(
-            payload, account, now, MessageKind.CHOICES, command=command, arguments=given, focused=focused
-        )
+        return _message(payload, account, now, MessageKind.CHOICES, command=command, arguments=given, focused=focused)
     free = given.pop(FREE_OPTION, None)
     if free is None:
         return _message(payload, account, now, MessageKind.COMMAND, command=command, arguments=given)

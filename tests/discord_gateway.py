@@ -33,6 +33,8 @@ class Socket:
 
     def __init__(self, socket: web.WebSocketResponse, compressed: bool) -> None:
         self.ws = socket
+        self.closing = False
+        """Whether it is the server that ends it."""
         self._deflate = zlib.compressobj() if compressed else None
 
     async def send(self, packet: dict[str, Any]) -> None:
@@ -105,7 +107,7 @@ class Gateway:
                 await socket.close(code=4005 if session else 4003)
         if session is not None and session.socket is connection:
             session.socket = None
-            session.resumable &= socket.close_code not in (1000, 1001)
+            session.resumable &= connection.closing or socket.close_code not in (1000, 1001)
         self._sockets.discard(connection)
         return socket
 
@@ -181,12 +183,15 @@ class Gateway:
 
     async def cut(self) -> None:
         """Break every connection."""
+        for session in self.sessions:
+            session.socket = None
         for socket in list(self._sockets):
             socket.cut()
 
     async def close(self, code: int) -> None:
         """Close every connection with a code."""
         for socket in list(self._sockets):
+            socket.closing = True
             await socket.ws.close(code=code)
 
     async def send(self, packet: dict[str, Any]) -> None:

@@ -13,11 +13,45 @@ from tests import discord_payloads as payloads
 from tests.centre_kit import Centre, CentrePlugin, RoomTransport
 from tests.discord_people import Person, until
 from tests.discord_server import TOKEN, FakeDiscord
+from vtoc_bots import ActionContext, Button, Buttons, Card, Context, action, command, hookimpl
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.core.store.urls import DatabaseUrls
+
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e366"
+    "0000000049454e44ae426082"
+)
+
+
+class KitPlugin:
+    """A picture, and a list in pages."""
+
+    @hookimpl
+    def vtoc_actions(self) -> tuple[Any, ...]:
+        """kit.dot."""
+
+        @action("kit.dot")
+        async def dot(ctx: ActionContext) -> str:
+            """Draw a dot."""
+            return await ctx.blobs.put(PNG, "image/png")
+
+        return (dot,)
+
+    @hookimpl
+    def vtoc_commands(self) -> tuple[Any, ...]:
+        """/pages."""
+
+        @command("pages", level="observer")
+        async def pages(ctx: Context, page: int = 1) -> Card:
+            """Show a page."""
+            turn = Button(label="Next", command=f"/pages {page + 1}", replaces=True)
+            return Card.of("Pages", f"This is page {page}.", Buttons(buttons=(turn,)))
+
+        return (pages,)
 
 
 class AheadClock(SystemClock):
@@ -102,7 +136,7 @@ async def running(
     settings = load_settings(folder / "config", folder / "data", environ=variables)
     plugin = CentrePlugin(RoomTransport(), folder / "playbooks")
     duties = Duties(web=web, sources=False)
-    runtime = Runtime(settings, duties, clock=clock, plugins={"centre": plugin})
+    runtime = Runtime(settings, duties, clock=clock, plugins={"centre": plugin, "kit": KitPlugin()})
     task = asyncio.create_task(runtime.run())
 
     def ready() -> bool:

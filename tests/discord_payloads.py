@@ -217,4 +217,6 @@ def interaction(
     if channel["type"] == 1:
         return made | {"user": dict(who), "context": 1}
     where = {"guild_id": GUILD, "guild_locale": "en-US", "context": 0}
-    return made | where | {"guild": {"id": GUILD, "locale": "en-US", "features": []}, "member": member(who, within=True)}
+    return (
+        made | where | {"guild": {"id": GUILD, "locale": "en-US", "features": []}, "member": member(who, within=True)}
+    )

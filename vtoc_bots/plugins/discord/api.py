@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +17,7 @@ from vtoc_bots.plugins.discord.limits import Limits
 
 TIMEOUT_SECONDS: Final = 12.0
 CONNECT_SECONDS: Final = 5.0
+OPEN_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 3.0
 """How long an interaction may stay unanswered, by Discord's rule."""
 _AGENT: Final = "DiscordBot (https://vtoc-bots.example, 0.1) aiohttp"
@@ -41,10 +43,17 @@ class DiscordApi:
         self._base, self._token, self._app = base_url, token, app_id
         self._limits = Limits(clock)
         self._session: aiohttp.ClientSession | None = None
+        self._is_open = asyncio.Event()
         self._me: str | None = None
 
+    def open(self) -> None:
+        """Take calls from now on."""
+        self._session = aiohttp.ClientSession(headers={"User-Agent": _AGENT}, cookie_jar=aiohttp.DummyCookieJar())
+        self._is_open.set()
+
     async def close(self) -> None:
-        """Close the connections; a later call opens new ones."""
+        """Close the connections; calls are NotSent until it is opened again."""
+        self._is_open.clear()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -156,6 +165,7 @@ class DiscordApi:
         seconds: float = TIMEOUT_SECONDS,
     ) -> Any:
         """One request; its JSON. An empty `key` is for what no limit holds up."""
+        session = await self._opened()
         limit = f"{method} {path}" if key is None else key
         if limit:
             self._limits.check(limit)
@@ -167,7 +177,7 @@ class DiscordApi:
             data, headers["Content-Type"] = orjson.dumps(json), "application/json"
         timeout = aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS)
         try:
-            async with self._opened().request(
+            async with session.request(
                 method, f"{self._base}{path}", data=data, headers=headers, params=query, timeout=timeout
             ) as response:
                 body = await response.read()
@@ -184,10 +194,14 @@ class DiscordApi:
             self._limits.refused(limit, failure.after_seconds, everything=isinstance(failure, EverythingLimited))
         raise failure
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            headers = {"User-Agent": _AGENT}
-            self._session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+    async def _opened(self) -> aiohttp.ClientSession:
+        """The connections; at a process's start they are waited for."""
+        try:
+            await asyncio.wait_for(self._is_open.wait(), OPEN_SECONDS)
+        except TimeoutError:
+            raise NotSent("discord: it is not running") from None
+        if self._session is None:
+            raise NotSent("discord: it is not running")
         return self._session
 
 

@@ -47,6 +47,7 @@ _NO_CONTENT: Final = (
     " seen. For /text in channels turn it on in the Developer Portal (your application, Bot, Privileged Gateway Intents)"
 )
 
+_UNREADABLE: Final = (KeyError, AttributeError, TypeError, ValueError, IndexError)
 _BROKEN: Final = (OSError, aiohttp.ClientError, TimeoutError, RuntimeError)
 _PASSING: Final = (
     *(OSError, aiohttp.ClientError, TimeoutError, discord.HTTPException, discord.GatewayNotFound),
@@ -174,7 +175,10 @@ class Shard:
         try:
             while True:
                 await self._lanes.room()
-                await socket.poll_event()
+                try:
+                    await socket.poll_event()
+                except _UNREADABLE:  # discord.py's own reading of an event, which we had before it
+                    logger.warning("discord_event_unreadable", shard=self._place.id, exc_info=True)
         finally:
             self.live = False
             with suppress(*_BROKEN):  # it is being given up anyway

@@ -71,6 +71,7 @@ class DiscordTransport:
 
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled. Raises StartupError for what a person must put right."""
+        self._api.open()
         self._receiver.open(inbox)
         try:
             if self._settings.shard_count == 0:

@@ -38,6 +38,7 @@ _LONGEST_RETRY_SECONDS: Final = 10.0
 
 _SLOW: Final = "This takes longer than usual. If it was taken, the answer comes here; if none comes, give it again."
 _FULL: Final = "Too much at once; nothing was taken. Try again in a minute."
+_FAILED: Final = "That went wrong here; it was not taken. Tell an admin."
 _UNKNOWN: Final = "This bot knows nothing of that."
 
 Answer = tuple[Mapping[str, Any], Kind]
@@ -81,7 +82,7 @@ class Receiver:
             try:
                 await self._inbox.accept(message)
             except TransientError as error:
-                logger.warning("discord_message_waits", event=message.event_id, error=str(error))
+                logger.warning("discord_message_waits", event_id=message.event_id, error=str(error))
                 await self._clock.sleep(pause)
                 pause = min(_LONGEST_RETRY_SECONDS, pause * 2)
             else:
@@ -134,6 +135,9 @@ class Receiver:
         if not done:
             accepting.add_done_callback(lambda task: self._late(task, message))
             return _words(payload, _SLOW)
+        if accepting.exception() is not None:
+            logger.error("discord_interaction_failed", event_id=message.event_id, exc_info=accepting.exception())
+            return _words(payload, _FAILED)
         acknowledgement = accepting.result()
         if acknowledgement is None:
             return _words(payload, _SLOW)
@@ -146,7 +150,7 @@ class Receiver:
             try:
                 return await self._inbox.accept(message)
             except TransientError as error:
-                logger.warning("discord_interaction_waits", event=message.event_id, error=str(error))
+                logger.warning("discord_interaction_waits", event_id=message.event_id, error=str(error))
                 if time.monotonic() + _RETRY_SECONDS >= until:
                     return None
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -172,7 +176,7 @@ class Receiver:
         try:
             await inbox.unopened(message)
         except TransientError as error:
-            logger.warning("discord_form_lost", event=message.event_id, error=str(error))
+            logger.warning("discord_form_lost", event_id=message.event_id, error=str(error))
 
     def _heard(self) -> None:
         self.last_event_at = self._clock.monotonic()

@@ -61,7 +61,8 @@ class _Writer:
             case Heading():
                 return dialect.heading(self._inlines(node.children, _HEADING), node.level).split("\n")
             case CodeBlock():
-                return self._kept(dialect.code_block(node.text, node.language), verbatim=not dialect.indents_code)
+                value = f"{node.again}\n{node.text}" if node.continued and node.again else node.text
+                return self._kept(dialect.code_block(value, node.language), verbatim=not dialect.indents_code)
             case Quote():
                 inner = _Writer(dialect, self._lists, self._quotes + 1).blocks(node.children)
                 quote = dialect.quote("\n".join(inner), self._quotes)
@@ -101,8 +102,9 @@ class _Writer:
         """The inline nodes; `within` are the styles that are open, which are not opened again."""
         written = ""
         for node in nodes:
-            part = self._inline(node, within, (starts_line and not written.strip(" ")) or written.endswith("\n"))
+            part = self._inline(node, within, starts_line)
             written += (self._dialect.between(written, part) if written and part else "") + part
+            starts_line = part.endswith("\n") or (starts_line and not part.strip(" "))
         return written
 
     def _inline(self, node: Inline, within: frozenset[type], starts_line: bool) -> str:

@@ -22,33 +22,32 @@ def rows_of_card(card: Card) -> tuple[list[dict[str, Any]], list[str]]:
     Up to five choices are a row of buttons, more are a menu; where there would be more than five rows, the choices of
     all blocks are put into menus together.
     """
-    groups = [_usable(block.buttons) for block in card.blocks if isinstance(block, Buttons)]
-    groups = [group for group in groups if group]
+    groups = _usable(block.buttons for block in card.blocks if isinstance(block, Buttons))
     if sum(_rows(group) for group in groups) > MOST_ROWS:
         groups = [[button for group in groups for button in group]]
     made: list[dict[str, Any]] = []
-    lost: list[str] = []
-    taken: set[str] = set()
     for group in groups:
-        fresh = [button for button in group if button.token not in taken]
-        taken.update(button.token or "" for button in fresh)
-        if len(fresh) <= MOST_IN_ROW:
-            rows = [_row([_button(button) for button in fresh])] if fresh else []
+        if len(group) <= MOST_IN_ROW:
+            made.append(_row([_button(button) for button in group]))
         else:
-            rows = [_row([_menu(part, at)]) for at, part in enumerate(_parts(fresh))]
-        made += rows
-    if len(made) > MOST_ROWS:
-        lost = [option["label"] for row in made[MOST_ROWS:] for option in _options(row)]
+            made += [_row([_menu(part, at)]) for at, part in enumerate(_parts(group))]
+    lost = [option["label"] for row in made[MOST_ROWS:] for option in _options(row)]
     return made[:MOST_ROWS], lost
 
 
-def _usable(buttons: Iterable[Button]) -> list[Button]:
-    """Those that can be pressed, each once."""
-    found: dict[str, Button] = {}
-    for button in buttons:
-        if button.token and len(button.token) < ID_CHARACTERS:
-            found.setdefault(button.token, button)
-    return list(found.values())
+def _usable(blocks: Iterable[Iterable[Button]]) -> list[list[Button]]:
+    """The choices of each block that can be made, each once."""
+    taken: set[str] = set()
+    groups: list[list[Button]] = []
+    for buttons in blocks:
+        group = []
+        for button in buttons:
+            if button.token and len(button.token) < ID_CHARACTERS and button.token not in taken:
+                taken.add(button.token)
+                group.append(button)
+        if group:
+            groups.append(group)
+    return groups
 
 
 def _rows(group: Sequence[Button]) -> int:

@@ -20,7 +20,6 @@ from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.core.store.urls import DatabaseUrls
 
-
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e366"
     "0000000049454e44ae426082"

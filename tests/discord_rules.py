@@ -51,7 +51,7 @@ def _embed(embed: Mapping[str, Any], files: Sequence[str]) -> Iterator[str]:
     yield from (f"{name} is longer than {most}" for name, most in limits.items() if units(embed.get(name) or "") > most)
     if not embed.keys() - {"color", "timestamp"}:
         yield "it is empty"
-    if units((embed.get("footer") or {}).get("text") or "") > 2048 or "" == (embed.get("footer") or {}).get("text"):
+    if units((embed.get("footer") or {}).get("text") or "") > 2048 or (embed.get("footer") or {}).get("text") == "":
         yield "the footer is empty or too long"
     if units((embed.get("author") or {}).get("name") or "") > 256:
         yield "the author is too long"

@@ -207,6 +207,6 @@ async def test_an_endpoint_without_its_key_is_not_there_and_no_way_in_is_one_cle
     environ = {"DISCORD_SHARD_COUNT": "0"}
     async with running(database_urls, tmp_path, discord, {}, environ, web=True, connected=False) as centre:
         await until(lambda: "DISCORD_PUBLIC_KEY" in str(centre.runtime.parts.failing))
-        async with aiohttp.ClientSession() as session:
-            async with session.post(f"{centre.runtime.address}/discord/interactions") as response:
-                assert response.status == 404
+        address = f"{centre.runtime.address}/discord/interactions"
+        async with aiohttp.ClientSession() as session, session.post(address) as response:
+            assert response.status == 404

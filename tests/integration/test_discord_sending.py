@@ -72,7 +72,13 @@ class Bench:
             return None
 
         context = TransportContext(
-            APP, self.clock, self.blobs, folder, nothing, nothing, lambda blob, name, kind: f"https://files.example/{name}"
+            APP,
+            self.clock,
+            self.blobs,
+            folder,
+            nothing,
+            nothing,
+            lambda blob, name, kind: f"https://files.example/{name}",
         )
         self.sender = Sender(self.api, context, self.acks)
 

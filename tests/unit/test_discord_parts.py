@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner
 
+from tests.discord_people import until
 from vtoc_bots import NotSent, RateLimited, StartupError
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.plugins.discord import discord_spec
@@ -63,11 +64,9 @@ async def test_a_lane_keeps_its_order_while_others_go_on_and_an_error_ends_nothi
     lanes.add("a", broken)
     lanes.add("a", lambda: quick("after"))
     lanes.add("b", lambda: quick("other"))
-    while done != ["other"]:
-        await asyncio.sleep(0)
+    await until(lambda: done == ["other"])
     gate.set()
-    while lanes.waiting:
-        await asyncio.sleep(0)
+    await until(lambda: not lanes.waiting)
     assert done == ["other", "slow", "after"]
 
 
@@ -228,9 +227,7 @@ def test_the_invitation_asks_for_what_the_bot_needs_and_no_more() -> None:
     assert not permissions & 1 << 3  # Administrator
 
 
-def test_the_command_prints_the_link_or_says_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_prints_the_link_or_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DISCORD_APP_ID", raising=False)
     missing = CliRunner().invoke(app, ["invite"])

@@ -31,9 +31,7 @@ CALLBACK = "/interactions/1/t/callback"
 
 def made(kind: int, data: dict[str, Any], channel: dict[str, Any] | None = None, **parts: Any) -> Message:
     where = channel or payloads.text_channel(HALL, "hall")
-    message = message_of_interaction(
-        payloads.interaction(kind, ADA, where, data, NOW.timestamp(), **parts), APP, NOW
-    )
+    message = message_of_interaction(payloads.interaction(kind, ADA, where, data, NOW.timestamp(), **parts), APP, NOW)
     assert message is not None
     return message
 

@@ -44,7 +44,7 @@ _CODES: Final[Mapping[int, str]] = {
 }
 _NO_CONTENT: Final = (
     "the Message Content intent was refused (4014): only slash commands, buttons, mentions and direct messages are"
-    " seen. For /text in channels turn it on in the Developer Portal (your application, Bot, Privileged Gateway Intents)"
+    " seen. For /text in channels turn it on in the Developer Portal: your application, Bot, Privileged Gateway Intents"
 )
 
 _UNREADABLE: Final = (KeyError, AttributeError, TypeError, ValueError, IndexError)

@@ -11,6 +11,7 @@ from tests.discord_kit import DiscordCentre, answer_kind, running
 from tests.discord_payloads import APP, GUILD, HALL, ME, THREAD, member
 from tests.discord_people import text_of, until
 from tests.discord_server import FakeDiscord
+from vtoc_bots import short_id
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.store.urls import DatabaseUrls
 
@@ -40,6 +41,12 @@ steps:
   - {id: wait, uses: centre.wait}
   - {id: dot, uses: kit.dot}
 reply: {card: {title: Pictured, blocks: [{type: image, blob: "${{ steps.dot }}", alt: A dot, name: dot.png}]}}
+""",
+    "asking": """private: false
+steps:
+  - {id: q, wait: {message: 'How many?', for: 1h}}
+  - {id: one, uses: centre.count, with: {what: "${{ steps.q.text }}"}}
+reply: {card: {title: "Asked ${{ steps.q.text }}"}}
 """,
     "secret": """private: true
 steps:
@@ -91,10 +98,8 @@ async def test_wrong_values_of_a_form_are_answered_with_a_button_to_fill_it_in_a
     ada = await centre.operator("Ada")
     filled = await ada.fill_in(await ada.slash("playbook", id="sized"), size="many")
     await until(lambda: "no whole number" in text_of(filled.original))
-    again = await ada.press("Fill in again") if "Fill in again" in str(filled.original) else None
-    if again is not None:
-        done = await ada.fill_in(again, size="3")
-        await until(lambda: "Sized 3" in text_of(done.original))
+    done = await ada.fill_in(await ada.press("Fill in again"), size="3")
+    await until(lambda: "Sized 3" in text_of(done.original))
 
 
 async def test_a_dry_run_is_shown_to_its_asker_alone_and_changes_nothing(centre: DiscordCentre) -> None:
@@ -198,6 +203,30 @@ async def test_a_message_to_the_bot_is_answered_as_a_reply(centre: DiscordCentre
     await until(lambda: ada.direct())
     assert direct["id"] == ada.direct()[0]["message_reference"]["message_id"]
     assert len(centre.discord.shown()) == 1
+
+
+async def test_a_run_s_question_is_answered_by_a_reply_to_it(centre: DiscordCentre) -> None:
+    ada = await centre.operator("Ada")
+    await ada.slash("playbook", id="asking")
+    asked = await until(lambda: next((m for m in centre.discord.shown() if "How many?" in text_of(m)), None))
+    assert "replying to this message" in text_of(asked)
+    await ada.say(f"<@{ME}> seven", type=19)
+    await until(lambda: any("Asked seven" in text_of(each) for each in centre.discord.shown()))
+
+
+async def test_an_approval_of_one_platform_is_decided_on_another_and_closed_on_both(centre: DiscordCentre) -> None:
+    bob = await centre.operator("Bob", Level.LEAD)
+    await centre.person("ada")
+    await centre.say("ada", "/playbook guarded")
+    await until(lambda: any(o.kind == "approval" for o in centre.transport.sends))
+    row = await centre.row("SELECT id FROM vtoc_engine.approvals")
+    held = await bob.slash("approve", approval=short_id(row["id"]))
+    await until(lambda: "Bob" in text_of(held.original))
+
+    def closed() -> bool:
+        return any(o.kind == "approval" and o.revision and "Bob" in str(o.card) for o in centre.transport.sends)
+
+    await until(closed)
 
 
 async def test_a_thread_is_a_conversation_of_its_own(centre: DiscordCentre) -> None:

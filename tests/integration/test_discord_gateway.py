@@ -160,7 +160,32 @@ async def test_a_wrong_token_stops_discord_alone(
         assert "Reset Token" in probes["transport.discord"].detail
 
 
-async def test_a_gateway_that_no_longer_acknowledges_is_said_to_be_deaf(centre: DiscordCentre) -> None:
+async def test_a_connection_that_is_up_but_deaf_is_given_up_and_resumed(
+    database_urls: DatabaseUrls, tmp_path: Path, discord: FakeDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vtoc_bots.plugins.discord.sdk.HEARTBEAT_TIMEOUT_SECONDS", 0.6)
+    discord.gateway.heartbeat_ms = 200
+    async with running(database_urls, tmp_path, discord) as centre:
+        ada = await centre.operator("Ada")
+        await until(lambda: discord.gateway.heartbeats > 2)
+        assert discord.gateway.resumed == []
+        discord.gateway.deaf = True
+        await until(lambda: discord.gateway.resumed)
+        discord.gateway.deaf = False
+        held = await ada.slash("whoami")
+        await until(lambda: "Ada" in text_of(held.original))
+
+
+async def test_a_token_of_another_application_is_one_clear_line(
+    database_urls: DatabaseUrls, tmp_path: Path, discord: FakeDiscord
+) -> None:
+    environ = {"DISCORD_APP_ID": "1100000000000000009", "PLUGINS_DISABLED": "telegram"}
+    async with running(database_urls, tmp_path, discord, environ=environ, connected=False) as centre:
+        await until(lambda: "DISCORD_APP_ID is 1100000000000000009" in str(centre.runtime.parts.failing))
+        discord.refused.clear()  # commands for an application that this isn't
+
+
+async def test_a_gateway_that_can_t_be_had_is_said_by_health(centre: DiscordCentre) -> None:
     await centre.discord.gateway.cut()
     centre.discord.gateway.refuses = -1
     await until(lambda: not centre.discord.gateway.live)

@@ -157,6 +157,25 @@ async def test_where_storing_takes_too_long_the_person_is_told_within_three_seco
     await until(lambda: any("Ada" in text_of(each) for each in (*centre.discord.shown(), *ada.private())))
 
 
+async def test_a_form_that_comes_too_late_is_asked_for_by_a_card(
+    centre: DiscordCentre, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await through(signer, await centre.operator("Ada"))
+    gate = asyncio.Event()
+    rows = centre.runtime.inbox_rows
+    accept = rows.accept
+
+    async def slow(new: Any) -> bool:
+        await gate.wait()
+        return await accept(new)
+
+    monkeypatch.setattr(rows, "accept", slow)
+    held = await ada.slash("playbook", id="counting")
+    assert answer_kind(held) == (4, True)
+    gate.set()
+    await until(lambda: any("needs" in text_of(each) for each in (*centre.discord.shown(), *ada.private())))
+
+
 async def test_where_nothing_can_be_stored_the_person_is_told_and_nothing_is_done(
     centre: DiscordCentre, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

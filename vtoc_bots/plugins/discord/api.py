@@ -12,12 +12,14 @@ import aiohttp
 import orjson
 
 from vtoc_bots import Clock, NotSent, RateLimited, Unknown
-from vtoc_bots.plugins.discord.failures import EverythingLimited, failure_of
+from vtoc_bots.plugins.discord.failures import EverythingLimited, TokenRefused, failure_of
 from vtoc_bots.plugins.discord.limits import Limits
 
 TIMEOUT_SECONDS: Final = 12.0
 CONNECT_SECONDS: Final = 5.0
 OPEN_SECONDS: Final = 2.0
+REFUSED_SECONDS: Final = 60.0
+"""How long a token that was refused is not tried again."""
 ANSWER_SECONDS: Final = 3.0
 """How long an interaction may stay unanswered, by Discord's rule."""
 _AGENT: Final = "DiscordBot (https://vtoc-bots.example, 0.1) aiohttp"
@@ -41,7 +43,8 @@ class DiscordApi:
 
     def __init__(self, base_url: str, token: str, app_id: str, clock: Clock) -> None:
         self._base, self._token, self._app = base_url, token, app_id
-        self._limits = Limits(clock)
+        self._limits, self._clock = Limits(clock), clock
+        self._refused_until = 0.0
         self._session: aiohttp.ClientSession | None = None
         self._is_open = asyncio.Event()
         self._me: str | None = None
@@ -169,6 +172,8 @@ class DiscordApi:
         limit = f"{method} {path}" if key is None else key
         if limit:
             self._limits.check(limit)
+        if signed and self._clock.monotonic() < self._refused_until:
+            raise TokenRefused  # too many wrong requests, and Discord shuts the whole address out
         headers = {"Authorization": f"Bot {self._token}"} if signed else {}
         data: Any = None
         if files:
@@ -190,6 +195,8 @@ class DiscordApi:
         if 200 <= response.status < 300:
             return orjson.loads(body) if body else None
         failure = failure_of(response.status, response.headers, body)
+        if isinstance(failure, TokenRefused):
+            self._refused_until = self._clock.monotonic() + REFUSED_SECONDS
         if limit and isinstance(failure, RateLimited):
             self._limits.refused(limit, failure.after_seconds, everything=isinstance(failure, EverythingLimited))
         raise failure

@@ -124,6 +124,11 @@ class Shard:
             await self._drop_client()
             await asyncio.to_thread(self._file.save, self._session)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not stored yet."""
+        return self._lanes.waiting
+
     def state(self) -> str:
         """How it is, in words."""
         now = self._clock.monotonic()

@@ -32,6 +32,7 @@ COLUMNS: Final = 56
 _SHORT: Final = 40
 _PIECE: Final = 1000
 _REST: Final = "… The rest is in the attached file reply.txt."
+_REPLY: Final = "Answer by replying to this message."
 _COLOURS: Final = {
     Severity.PLAIN: 0x5865F2,
     Severity.GOOD: 0x2E8B57,
@@ -85,12 +86,16 @@ def rendered_card(
     stored: Mapping[str, Stored] = MappingProxyType({}),
     *,
     may_be_repeat: bool = False,
+    direct: bool = True,
 ) -> Rendered:
-    """The card as a message. `stored` says by blob what became of its pictures and files."""
+    """The card as a message. `stored` says by blob what became of its pictures and files; `direct` is whether what
+    people write there is for the bot without naming it."""
     rows, lost = rows_of_card(card)
     sheet = _Sheet(card.severity, _footer(card))
     for part in markup.parts_of_card(card, columns=COLUMNS, may_be_repeat=may_be_repeat):
         _add(sheet, part, stored)
+    if card.asks and not direct:
+        sheet.text((markup.Paragraph((markup.Emphasis(markup.words(_REPLY)),)),))
     if lost:
         sheet.text((markup.Paragraph(markup.words(f"More: {', '.join(lost)}")),))
     embeds = sheet.finished()

@@ -250,7 +250,8 @@ class Sender:
     async def _rendered(self, outbound: Outbound) -> Rendered:
         stored = {block.blob: await self._stored(block) for block in _file_blocks(outbound.card)}
         mark = mark_of(outbound.id, outbound.key)
-        return rendered_card(outbound.card, mark, stored, may_be_repeat=outbound.may_be_repeat)
+        direct = _is_direct(outbound)
+        return rendered_card(outbound.card, mark, stored, may_be_repeat=outbound.may_be_repeat, direct=direct)
 
     async def _stored(self, block: Image | File) -> Stored:
         """Small files themselves, large ones as links."""

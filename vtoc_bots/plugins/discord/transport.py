@@ -49,6 +49,8 @@ CAPS: Final = Caps(
 IDENTIFY_SECONDS: Final = 5.0
 """Time between two sessions begun, by Discord's rule."""
 LONGEST_WAIT_SECONDS: Final = 300.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+_PASSING: Final = (NotSent, Unknown, RateLimited, DiscordRefused)
 
 
 class DiscordTransport:
@@ -62,6 +64,7 @@ class DiscordTransport:
         self._receiver = Receiver(self._api, context.account, context.clock, self._acks)
         self._sender = Sender(self._api, context, self._acks)
         self._shards: dict[int, Shard] = {}
+        self._turns: set[asyncio.Future[None]] = set()
         self._token = token
 
     @property
@@ -80,8 +83,9 @@ class DiscordTransport:
                         "discord: DISCORD_SHARD_COUNT is 0 and DISCORD_PUBLIC_KEY is not set, so nothing can arrive."
                         " Set the key (General Information in the Developer Portal), or leave the count out."
                     )
-                await self._checked_token()
+                await self._check_application()
                 await asyncio.Event().wait()
+            await self._check_application()
             count, at_once = await self._advised()
             async with asyncio.TaskGroup() as group:
                 for number in range(count):
@@ -89,6 +93,9 @@ class DiscordTransport:
         except* VtocError as errors:
             raise _first(errors) from errors
         finally:
+            for turn in self._turns:
+                turn.cancel()
+            await asyncio.gather(*self._turns, return_exceptions=True)
             await self._receiver.close()
             await self._api.close()
 
@@ -137,6 +144,9 @@ class DiscordTransport:
         parts += sorted({shard.remark for shard in self._shards.values() if shard.remark})
         if self._settings.public_key is not None and self._receiver.last_event_at is not None:
             parts.append(f"last message or interaction {clock.monotonic() - self._receiver.last_event_at:.0f} s ago")
+        waiting = sum(shard.waiting for shard in self._shards.values())
+        if waiting:
+            parts.append(f"{waiting} messages wait to be stored")
         if self._receiver.unanswered:
             parts.append(f"{self._receiver.unanswered} interactions could not be acknowledged")
         return "; ".join(parts)
@@ -181,12 +191,16 @@ class DiscordTransport:
             await self._context.clock.sleep(IDENTIFY_SECONDS)
 
         holding: asyncio.Future[None] = asyncio.ensure_future(self._context.hold(f"identify-{number % at_once}", work))
-        holding.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._turns.add(holding)
+        holding.add_done_callback(self._turns.discard)
+        waiting = asyncio.ensure_future(ours.wait())
         try:
-            await ours.wait()
-        except asyncio.CancelledError:
-            holding.cancel()
-            raise
+            either: set[asyncio.Future[Any]] = {waiting, holding}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if not ours.is_set():  # the lease could not be had
+            holding.result()
 
     async def _advised(self) -> tuple[int, int]:
         """How many shards there are, and how many may begin at once; asked until Discord says it."""
@@ -204,19 +218,33 @@ class DiscordTransport:
                 return count, max(1, int(limit.get("max_concurrency") or 1))
             except TokenRefused as error:
                 raise StartupError(str(error)) from error
-            except (NotSent, Unknown, RateLimited, DiscordRefused) as error:
-                least = error.after_seconds if isinstance(error, RateLimited) else 0.0
-                logger.warning("discord_not_reached", error=str(error))
-                await self._context.clock.sleep(max(least, pause))
-                pause = min(60.0, pause * 2)
+            except _PASSING as error:
+                pause = await self._paused(error, pause)
 
-    async def _checked_token(self) -> None:
-        try:
-            await self._api.ping()
-        except TokenRefused as error:
-            raise StartupError(str(error)) from error
-        except (NotSent, Unknown, RateLimited, DiscordRefused) as error:
-            logger.warning("discord_not_reached", error=str(error))
+    async def _check_application(self) -> None:
+        """Raises StartupError where the token is wrong, or another application's; asked until Discord says it."""
+        pause = 1.0
+        while True:
+            try:
+                found = str((await self._api.application()).get("id"))
+            except TokenRefused as error:
+                raise StartupError(str(error)) from error
+            except _PASSING as error:
+                pause = await self._paused(error, pause)
+                continue
+            if found != self._settings.app_id:
+                raise StartupError(
+                    f"discord: DISCORD_BOT_TOKEN is of application {found}, but DISCORD_APP_ID is"
+                    f" {self._settings.app_id}. Set both from the same application in the Developer Portal."
+                )
+            return
+
+    async def _paused(self, error: Exception, pause: float) -> float:
+        """Wait after a failure; how long to wait after the next one."""
+        least = error.after_seconds if isinstance(error, RateLimited) else 0.0
+        logger.warning("discord_not_reached", error=str(error))
+        await self._context.clock.sleep(max(least, pause))
+        return min(LONGEST_PAUSE_SECONDS, pause * 2)
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> BaseException:

@@ -118,7 +118,10 @@ class FakePlatform(ABC):
 
     @property
     def sends(self) -> int:
-        """How many requests to send or edit a message have come in, whatever became of them."""
+        """How many requests to send or edit a message have come in, whatever became of them.
+
+        Needed unless `cannot` names every fault.
+        """
         raise NotImplementedError
 
     @abstractmethod

@@ -1,3 +1,3 @@
 """Fixtures for every test."""
 
-pytest_plugins = ["vtoc_bots.testing.postgres"]
+pytest_plugins = ["vtoc_bots.testing.plugin"]

@@ -19,7 +19,6 @@ from vtoc_bots.core.transports import (
     Inbox,
     Invalid,
     OpenForm,
-    Transport,
     TransportContext,
 )
 from vtoc_bots.testing.platform import LIMITED_SECONDS, Event, FakePlatform, Fault, Shown, ShownButton, ShownForm
@@ -61,6 +60,12 @@ class SimulatedTransport:
         try:
             await asyncio.Event().wait()
         finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """The process is gone: nothing comes through any more, either way."""
+        self.is_cut = True
+        if self in self._platform.links:
             self._platform.links.remove(self)
 
     async def send(self, outbound: Outbound) -> Receipt:
@@ -101,7 +106,7 @@ class SimulatedPlatform(FakePlatform):
 
     # What the transport's side does
 
-    def open(self, context: TransportContext) -> Transport:
+    def open(self, context: TransportContext) -> SimulatedTransport:
         """A link for one more process."""
         kind = LookingTransport if self.profile.caps.looks_up_receipts else SimulatedTransport
         self.linked.clear()
@@ -109,6 +114,8 @@ class SimulatedPlatform(FakePlatform):
 
     async def take(self, outbound: Outbound, link: SimulatedTransport) -> Receipt:
         """Show an outbound, unless it is to fail."""
+        if link.is_cut:
+            await asyncio.Event().wait()
         self._sends += 1
         fault, after = self._faults[0] if self._faults and self.when(outbound) else (None, 0.0)
         if fault is not None:
@@ -269,7 +276,7 @@ class SimulatedPlatform(FakePlatform):
 
     def _inbox(self) -> Inbox:
         for link in reversed(self.links):
-            if link.inbox is not None and not link.is_cut:
+            if link.inbox is not None:
                 return link.inbox
         raise TransientError("no process is linked to this platform")
 

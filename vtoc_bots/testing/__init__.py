@@ -8,11 +8,14 @@ if find_spec("pytest") is None or find_spec("pytest_asyncio") is None:
     raise ImportError("vtoc_bots.testing needs pytest and pytest-asyncio: pip install 'vtoc-bots[testing]'")
 
 from vtoc_bots.testing.clock import AheadClock, VirtualClock
+from vtoc_bots.testing.connector_contract import ConnectorContract, ConnectorStage
+from vtoc_bots.testing.loop_watch import unblocked
 from vtoc_bots.testing.memory import MemoryBlobs, MemoryInbox, OpenedContext
 from vtoc_bots.testing.person import Person, Reply, Said
 from vtoc_bots.testing.platform import LIMITED_SECONDS, Event, FakePlatform, Fault, Shown, ShownButton, ShownForm
 from vtoc_bots.testing.profiles import DISCORD, PLAIN, SLACK, TELEGRAM, TERMINAL, Profile
 from vtoc_bots.testing.simulated import SimulatedPlatform
+from vtoc_bots.testing.sources import FakeSource, FileSource, HttpSource, Recording, SelfMade, TcpSource
 from vtoc_bots.testing.stage import Stage, answer, staged, text_of
 from vtoc_bots.testing.transport_contract import TransportContract
 from vtoc_bots.testing.words import words_of
@@ -20,9 +23,10 @@ from vtoc_bots.testing.world import World
 
 # fmt: off
 __all__ = [
-    "DISCORD", "LIMITED_SECONDS", "PLAIN", "SLACK", "TELEGRAM", "TERMINAL", "AheadClock", "Event", "FakePlatform",
-    "Fault", "MemoryBlobs", "MemoryInbox", "OpenedContext", "Person", "Profile", "Reply", "Said", "Shown",
-    "ShownButton", "ShownForm", "SimulatedPlatform", "Stage", "TransportContract", "VirtualClock", "World",
-    "answer", "staged", "text_of", "words_of",
+    "DISCORD", "LIMITED_SECONDS", "PLAIN", "SLACK", "TELEGRAM", "TERMINAL", "AheadClock", "ConnectorContract",
+    "ConnectorStage", "Event", "FakePlatform", "FakeSource", "Fault", "FileSource", "HttpSource", "MemoryBlobs",
+    "MemoryInbox", "OpenedContext", "Person", "Profile", "Recording", "Reply", "Said", "SelfMade", "Shown",
+    "ShownButton", "ShownForm", "SimulatedPlatform", "Stage", "TcpSource", "TransportContract", "VirtualClock",
+    "World", "answer", "staged", "text_of", "unblocked", "words_of",
 ]
 # fmt: on

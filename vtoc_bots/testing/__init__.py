@@ -7,6 +7,8 @@ from importlib.util import find_spec
 if find_spec("pytest") is None or find_spec("pytest_asyncio") is None:
     raise ImportError("vtoc_bots.testing needs pytest and pytest-asyncio: pip install 'vtoc-bots[testing]'")
 
+from vtoc_bots.testing.action_contract import ActionContract, Example
+from vtoc_bots.testing.action_stage import ActionStage, MemoryServices, MemoryTelemetry
 from vtoc_bots.testing.clock import AheadClock, VirtualClock
 from vtoc_bots.testing.connector_contract import ConnectorContract, ConnectorStage
 from vtoc_bots.testing.loop_watch import unblocked
@@ -23,10 +25,11 @@ from vtoc_bots.testing.world import World
 
 # fmt: off
 __all__ = [
-    "DISCORD", "LIMITED_SECONDS", "PLAIN", "SLACK", "TELEGRAM", "TERMINAL", "AheadClock", "ConnectorContract",
-    "ConnectorStage", "Event", "FakePlatform", "FakeSource", "Fault", "FileSource", "HttpSource", "MemoryBlobs",
-    "MemoryInbox", "OpenedContext", "Person", "Profile", "Recording", "Reply", "Said", "SelfMade", "Shown",
-    "ShownButton", "ShownForm", "SimulatedPlatform", "Stage", "TcpSource", "TransportContract", "VirtualClock",
-    "World", "answer", "staged", "text_of", "unblocked", "words_of",
+    "DISCORD", "LIMITED_SECONDS", "PLAIN", "SLACK", "TELEGRAM", "TERMINAL", "ActionContract", "ActionStage",
+    "AheadClock", "ConnectorContract", "ConnectorStage", "Event", "Example", "FakePlatform", "FakeSource", "Fault",
+    "FileSource", "HttpSource", "MemoryBlobs", "MemoryInbox", "MemoryServices", "MemoryTelemetry", "OpenedContext",
+    "Person", "Profile", "Recording", "Reply", "Said", "SelfMade", "Shown", "ShownButton", "ShownForm",
+    "SimulatedPlatform", "Stage", "TcpSource", "TransportContract", "VirtualClock", "World", "answer", "staged",
+    "text_of", "unblocked", "words_of",
 ]
 # fmt: on

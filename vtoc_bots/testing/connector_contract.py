@@ -370,7 +370,8 @@ def _decoders(spec: ConnectorSpec, folder: Path) -> Callable[..., Decoder]:
     """Decoders of every installed type and of the tested one."""
     settings = load_settings(folder / "config", folder / "data", environ={})
     specs = {each.type: each for each in load(settings).connectors}
-    return decoder_maker({**specs, spec.type: spec})
+    make: Callable[..., Decoder] = decoder_maker({**specs, spec.type: spec})
+    return make
 
 
 @asynccontextmanager

@@ -41,6 +41,8 @@ async def _failed(stage: Stage, message: Message, fault: Fault) -> Exception:
         await asyncio.wait_for(sending, stage.platform.patience_seconds)
     except (VtocError, TimeoutError) as error:
         return error
+    finally:
+        await stage.platform.recovers()
     raise AssertionError(f"send() returned although the platform was {fault.value}")
 
 

@@ -132,6 +132,10 @@ class FakePlatform(ABC):
     def fails(self, fault: Fault, times: int = 1) -> None:
         """Treat the next requests to send in this way."""
 
+    async def recovers(self) -> None:
+        """Behave as usual again: after `fails(UNREACHABLE)`, connections are taken once more."""
+        return
+
     async def again(self, event: Event) -> Event:
         """Deliver the same event again, as a platform does that heard no acknowledgement. Only where it does that."""
         raise NotImplementedError

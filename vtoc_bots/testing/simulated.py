@@ -224,7 +224,7 @@ class SimulatedPlatform(FakePlatform):
         """Treat the next requests to send in this way; an exception is raised as it is."""
         self._faults += [(fault, after_seconds)] * times
 
-    def recovers(self) -> None:
+    async def recovers(self) -> None:
         """Fail no more."""
         self._faults.clear()
 

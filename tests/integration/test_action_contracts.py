@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from vtoc_bots import ActionSpec, EventSet, Picture, TelemetryEvent, TrackSet, store_events
+from vtoc_bots import ActionSpec, Card, EventSet, Picture, TelemetryEvent, TrackSet, store_events
 from vtoc_bots.plugins.ops import actions as ops
+from vtoc_bots.plugins.ops import cards
 from vtoc_bots.plugins.pictures.actions import map_actions
 from vtoc_bots.testing import ActionContract, ActionStage, Example
 
@@ -62,6 +63,19 @@ class TestMerge(ActionContract):
     async def examples(self, stage: ActionStage) -> Sequence[Example]:
         events = await store_events(stage.blobs, reported(stage), stage.clock.now())
         return [Example({"reports": events.model_dump(mode="json")}, lambda tracks: isinstance(tracks, TrackSet))]
+
+
+class TestAirtrackCard(ActionContract):
+    @pytest.fixture
+    def spec(self) -> ActionSpec:
+        return cards.airtrack_card
+
+    @pytest_asyncio.fixture
+    async def examples(self, stage: ActionStage) -> Sequence[Example]:
+        events = await store_events(stage.blobs, reported(stage), stage.clock.now())
+        tracks = await ops.merge.call(stage, reports=events)
+        given = {"tracks": tracks.model_dump(mode="json"), "reports": events.model_dump(mode="json")}
+        return [Example(given, lambda card: isinstance(card, Card) and "roof" in card.model_dump_json())]
 
 
 class TestMap(ActionContract):

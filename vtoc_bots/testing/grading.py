@@ -42,20 +42,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Note how a test ended: passed, failed or skipped, and why."""
     report = yield
-    ended = call.when == "call" or (call.when == "setup" and not report.passed)
-    broken = call.when == "teardown" and report.failed
-    if ended or broken:
-        spec = getattr(item, "funcargs", {}).get("spec")
-        item.config.stash[_REPORT].append(
-            {
-                "contract": contract_of(item) or "",
-                "test": getattr(item, "originalname", item.name),
-                "id": item.nodeid,
-                "of": str(getattr(spec, "type", None) or getattr(spec, "name", "")),
-                "outcome": report.outcome,
-                "why": _why(report),
-            }
-        )
+    said = item.config.stash[_REPORT]
+    if call.when == "call" or (call.when == "setup" and not report.passed):
+        said.append(_outcome(item, report))
+    elif call.when == "teardown" and report.failed and said and said[-1]["outcome"] == "passed":
+        said[-1] = _outcome(item, report)
     return report
 
 
@@ -73,6 +64,18 @@ def contract_of(item: pytest.Item) -> str | None:
     if cls is None:
         return None
     return next((kind for kind, base in CONTRACTS.items() if issubclass(cls, base) and hasattr(base, name)), None)
+
+
+def _outcome(item: pytest.Item, report: Any) -> dict[str, str]:
+    spec = getattr(item, "funcargs", {}).get("spec")
+    return {
+        "contract": contract_of(item) or "",
+        "test": getattr(item, "originalname", item.name),
+        "id": item.nodeid,
+        "of": str(getattr(spec, "type", None) or getattr(spec, "name", "")),
+        "outcome": report.outcome,
+        "why": _why(report),
+    }
 
 
 def _knows(item: pytest.Item, package: str) -> bool:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
-from typing import Any, TypeAlias
+from math import inf
+from typing import Any, Final, TypeAlias
 
 from vtoc_bots.core.markup.cells import boundary
 from vtoc_bots.core.markup.nodes import Break, Code, CodeBlock, Inline, Item, Listing, Node, Rule, Words
 
 _Any: TypeAlias = Node | Inline | Item
+
+# Types to look up: the classes are compared for every word of a text, several times a piece.
+_TEXTS: Final = (Words, Code, CodeBlock)
+_CHILDLESS: Final = (Break, Rule, *_TEXTS)
 
 
 class _Rank(IntEnum):
@@ -23,15 +28,16 @@ class _Rank(IntEnum):
     BLOCK = 4
 
 
-def weight(node: _Any) -> int:
-    """How many places a tree has to be cut at: one a character, at least one a node."""
-    match node:
-        case Words() | Code() | CodeBlock():
-            return max(1, len(node.text))
-        case Break() | Rule():
-            return 1
-        case _:
-            return max(1, sum(weight(child) for child in _children(node)))
+def weight(node: _Any, enough: float = inf) -> int:
+    """How many places a tree has to be cut at: one a character, at least one a node; beyond `enough` only that."""
+    if isinstance(node, _TEXTS):
+        return len(node.text) or 1
+    total = 0
+    for child in _children(node):
+        total += weight(child, enough - total)
+        if total > enough:  # so that the first piece of a book does not take the time of the whole
+            break
+    return total or 1
 
 
 def cut_blocks(nodes: tuple[Node, ...], at: int) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
@@ -42,7 +48,7 @@ def cut_blocks(nodes: tuple[Node, ...], at: int) -> tuple[tuple[Node, ...], tupl
 
 def best_cut(block: Node, most: int) -> int:
     """The best place at or before `most` (1 or more): an end of block, line or word, or else between characters."""
-    if most >= weight(block):
+    if most >= weight(block, most):
         return most
     places = [(at, rank) for at, rank in _places(block, 0, most) if 0 < at <= most]
     for enough, ranks in (
@@ -64,18 +70,14 @@ def trimmed(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def _children(node: _Any) -> tuple[Any, ...]:
-    match node:
-        case Words() | Code() | CodeBlock() | Break() | Rule():
-            return ()
-        case Listing():
-            return node.items
-        case _:
-            return node.children
+    if isinstance(node, _CHILDLESS):
+        return ()
+    return node.items if isinstance(node, Listing) else node.children
 
 
 def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     for index, node in enumerate(nodes):
-        size = weight(node)
+        size = weight(node, at)
         if at < size:
             if at <= 0:
                 return tuple(nodes[:index]), tuple(nodes[index:])
@@ -87,8 +89,10 @@ def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any,
 
 def _cut(node: Any, at: int) -> tuple[Any, Any]:
     match node:
-        case Words() | Code() | CodeBlock():
+        case Words() | Code():
             return replace(node, text=node.text[:at]), replace(node, text=node.text[at:])
+        case CodeBlock():
+            return replace(node, text=node.text[:at]), replace(node, text=node.text[at:], continued=True)
         case Listing():
             head, tail = _cut_all(node.items, at)
             return replace(node, items=head), _later(node, tail)
@@ -125,7 +129,7 @@ def _places(node: _Any, base: int, most: int) -> Iterator[tuple[int, _Rank]]:
                 if base > most:
                     return
                 yield from _places(child, base, most)
-                base += weight(child)
+                base += weight(child, most - base)
                 if isinstance(child, Node | Item):
                     yield base, _Rank.BLOCK
 
@@ -141,7 +145,7 @@ def _between_characters(node: _Any, most: int) -> int:
         case _:
             base = 0
             for child in _children(node):
-                size = weight(child)
+                size = weight(child, most - base)
                 if base + size >= most:
                     return base + _between_characters(child, most - base)
                 base += size
@@ -175,8 +179,7 @@ def _trimmed_one(node: Any, *, end: bool) -> Any:
             items = _trimmed(node.items, end=end)
             return (replace(node, items=items) if end else _later(node, items)) if items else None
         case Item():
-            children = _trimmed(node.children, end=end)
-            return replace(node, children=children) if children or not node.continued else None
+            return replace(node, children=_trimmed(node.children, end=end))  # its mark is seen without any text
         case _:
             children = _trimmed(node.children, end=end)
             return replace(node, children=children) if children else None

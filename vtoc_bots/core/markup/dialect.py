@@ -37,8 +37,8 @@ class Dialect:
         return inner
 
     def strike(self, inner: str) -> str:
-        """Struck-out text; `inner` may have several lines."""
-        return inner
+        """Struck-out text; `inner` may have several lines. Even plain text must not look as if it still held."""
+        return f"~~{inner}~~"
 
     def code(self, value: str) -> str:
         """A code span, or escaped text where the platform has no code span for this value."""
@@ -48,6 +48,10 @@ class Dialect:
         """A link: here its text and its address, unless they are the same."""
         shown = normalizeLinkText(url)
         return inner if inner in (url, shown, shown.removeprefix("mailto:")) else f"{inner} ({shown})"
+
+    def between(self, before: str, after: str) -> str:
+        """What must stand between two parts of a line so that the platform sees their markup: here nothing."""
+        return ""
 
     def heading(self, inner: str, level: int) -> str:
         """A heading."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vtoc_bots.core.markup.clean import clean, clean_line
+from vtoc_bots.core.markup.clean import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,16 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """Text in a fixed pitch whose lines stay as they are; it ends without a line end."""
+    """Text in a fixed pitch whose lines stay as they are; it ends without a line end.
+
+    `again` is what each piece after the first begins with, such as the heads of a table; one that is `continued` is
+    such a piece.
+    """
 
     text: str
     language: str = ""
+    again: str = ""
+    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +123,12 @@ Node: TypeAlias = Paragraph | Heading | CodeBlock | Quote | Listing | Rule
 
 def words(text: str) -> tuple[Inline, ...]:
     """Text that is not markup, made harmless, with a Break at each of its line ends."""
-    return tuple(inline for index, line in enumerate(clean(text).split("\n")) for inline in _line(index, line))
+    lines = clean(text).replace("\t", " ").split("\n")
+    return tuple(inline for index, line in enumerate(lines) for inline in _line(index, line))
 
 
 def _line(index: int, line: str) -> Iterator[Inline]:
     if index:
         yield Break()
     if line:
-        yield Words(clean_line(line))
+        yield Words(line)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
+from markdown_it.token import Token
 
 from vtoc_bots.core.markup.clean import clean_line, clean_lines
 from vtoc_bots.core.markup.nodes import (
@@ -48,66 +48,94 @@ def parse(source: str) -> tuple[Node, ...]:
     tokens = parser.enable("strikethrough").disable("reference").parse(source)
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         return (Paragraph(words(source)),)
-    return _blocks(SyntaxTreeNode(tokens).children)
+    return _blocks(_nested(tokens))
 
 
-def _blocks(nodes: Iterable[SyntaxTreeNode]) -> tuple[Node, ...]:
-    return tuple(_block(node) for node in nodes)
+@dataclass(slots=True)
+class _Element:
+    """A token with what is within it; its opening token stands for both."""
+
+    token: Token
+    children: list[_Element] = field(default_factory=list)
 
 
-def _block(node: SyntaxTreeNode) -> Node:
-    match node.type:
-        case "heading":
-            return Heading(_linked(_inlines(node.children)), int(node.tag[1:]))
-        case "bullet_list" | "ordered_list":
-            start = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
-            tight = any(child.type == "paragraph" and child.hidden for item in node.children for child in item.children)
-            items = tuple(Item(_blocks(item.children)) for item in node.children)
-            return Listing(items, start, tight or not any(item.children for item in items))
-        case "blockquote":
-            return Quote(_blocks(node.children))
+def _nested(tokens: Iterable[Token]) -> list[_Element]:
+    """The tokens as a tree. markdown-it has one too, which takes as long to make as the text to parse."""
+    levels: list[list[_Element]] = [[]]
+    for token in tokens:
+        if token.nesting < 0:
+            levels.pop()
+            continue
+        element = _Element(token, _nested(token.children) if token.children else [])
+        levels[-1].append(element)
+        if token.nesting > 0:
+            levels.append(element.children)
+    return levels[0]
+
+
+def _blocks(elements: Iterable[_Element]) -> tuple[Node, ...]:
+    return tuple(_block(element) for element in elements)
+
+
+def _block(element: _Element) -> Node:
+    token, children = element.token, element.children
+    match token.type:
+        case "heading_open":
+            return Heading(_linked(_inlines(children)), int(token.tag[1:]))
+        case "bullet_list_open" | "ordered_list_open":
+            start = int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None
+            loose = any(
+                part.token.type == "paragraph_open" and not part.token.hidden for i in children for part in i.children
+            )
+            return Listing(tuple(Item(_blocks(item.children)) for item in children), start, not loose)
+        case "blockquote_open":
+            return Quote(_blocks(children))
         case "fence" | "code_block":
-            language = clean_line(node.info.strip()) if node.type == "fence" else ""
-            return CodeBlock(clean_lines(node.content.removesuffix("\n")), language)
+            language = clean_line(token.info.strip()) if token.type == "fence" else ""
+            return CodeBlock(clean_lines(token.content.removesuffix("\n")), language)
         case "hr":
             return Rule()
         case _:
-            return Paragraph(_linked(_inlines(node.children) if node.children else words(node.content)))
+            return Paragraph(_linked(_inlines(children) if children else words(token.content)))
 
 
-def _inlines(nodes: Iterable[SyntaxTreeNode]) -> tuple[Inline, ...]:
-    """The inline nodes, neighbouring words joined."""
+def _inlines(elements: Iterable[_Element]) -> tuple[Inline, ...]:
+    """The inline nodes, neighbours of the same style joined."""
     found: list[Inline] = []
-    for node in nodes:
-        for inline in _inline(node):
+    for element in elements:
+        for inline in _inline(element):
             last = found[-1] if found else None
-            if isinstance(inline, Words) and isinstance(last, Words):
-                found[-1] = Words(last.text + inline.text)
-            else:
-                found.append(inline)
+            match inline:
+                case Words() if isinstance(last, Words):
+                    found[-1] = Words(last.text + inline.text)
+                case Strong() | Emphasis() | Strike() if isinstance(last, type(inline)):
+                    found[-1] = replace(inline, children=last.children + inline.children)
+                case _:
+                    found.append(inline)
     return tuple(found)
 
 
-def _inline(node: SyntaxTreeNode) -> Iterator[Inline]:
-    match node.type:
+def _inline(element: _Element) -> Iterator[Inline]:
+    token = element.token
+    match token.type:
         case "softbreak":
             yield Words(" ")
         case "hardbreak":
             yield Break()
         case "code_inline":
-            yield Code(clean_line(node.content))
-        case "strong":
-            yield Strong(_inlines(node.children))
-        case "em":
-            yield Emphasis(_inlines(node.children))
-        case "s":
-            yield Strike(_inlines(node.children))
-        case "link" | "image":
-            yield from _link(node)
-        case _ if node.children:
-            yield from _inlines(node.children)
+            yield Code(clean_line(token.content))
+        case "strong_open":
+            yield Strong(_inlines(element.children))
+        case "em_open":
+            yield Emphasis(_inlines(element.children))
+        case "s_open":
+            yield Strike(_inlines(element.children))
+        case "link_open" | "image":
+            yield from _link(element)
+        case _ if element.children:
+            yield from _inlines(element.children)
         case _:
-            yield from words(node.content)
+            yield from words(token.content)
 
 
 def _linked(inlines: tuple[Inline, ...]) -> tuple[Inline, ...]:
@@ -135,13 +163,13 @@ def _with_links(text: str) -> Iterator[Inline]:
         yield Words(text[end:])
 
 
-def _link(node: SyntaxTreeNode) -> Iterator[Inline]:
-    url = str(node.attrs.get("href") or node.attrs.get("src") or "")
-    label = _inlines(node.children)
+def _link(element: _Element) -> Iterator[Inline]:
+    url = str(element.token.attrs.get("href") or element.token.attrs.get("src") or "")
+    label = _inlines(element.children)
     if _ABSOLUTE.match(url):
         yield Link(label or (Words(url),), url)
     else:  # no chat platform can follow an address that is relative to a page
         yield from label
         yield from words(f" ({url})" if label else f"({url})")
-    if title := str(node.attrs.get("title") or ""):
+    if title := str(element.token.attrs.get("title") or ""):
         yield Words(f' ("{clean_line(title)}")')

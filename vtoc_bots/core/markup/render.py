@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from vtoc_bots.core.markup.dialect import Dialect
 from vtoc_bots.core.markup.nodes import (
@@ -24,6 +24,9 @@ from vtoc_bots.core.markup.nodes import (
     Strong,
     Words,
 )
+
+# Most platforms write headings in strong type, and strong within strong would end it.
+_HEADING: Final = frozenset({Strong})
 
 
 class _Verbatim(str):
@@ -54,11 +57,12 @@ class _Writer:
         dialect = self._dialect
         match node:
             case Paragraph():
-                return self._inlines(node.children).split("\n")
+                return self._inlines(node.children, frozenset()).split("\n")
             case Heading():
-                return dialect.heading(self._inlines(node.children), node.level).split("\n")
+                return dialect.heading(self._inlines(node.children, _HEADING), node.level).split("\n")
             case CodeBlock():
-                return self._kept(dialect.code_block(node.text, node.language), verbatim=not dialect.indents_code)
+                value = f"{node.again}\n{node.text}" if node.continued and node.again else node.text
+                return self._kept(dialect.code_block(value, node.language), verbatim=not dialect.indents_code)
             case Quote():
                 inner = _Writer(dialect, self._lists, self._quotes + 1).blocks(node.children)
                 quote = dialect.quote("\n".join(inner), self._quotes)
@@ -94,28 +98,38 @@ class _Writer:
         head = [] if not lines else [lines[0] if isinstance(lines[0], _Verbatim) else (first + lines[0]).rstrip()]
         return head + indented
 
-    def _inlines(self, nodes: Sequence[Inline], *, starts_line: bool = True) -> str:
+    def _inlines(self, nodes: Sequence[Inline], within: frozenset[type], *, starts_line: bool = True) -> str:
+        """The inline nodes; `within` are the styles that are open, which are not opened again."""
         written = ""
         for node in nodes:
-            written += self._inline(node, (starts_line and not written.strip(" ")) or written.endswith("\n"))
+            part = self._inline(node, within, starts_line)
+            written += (self._dialect.between(written, part) if written and part else "") + part
+            starts_line = part.endswith("\n") or (starts_line and not part.strip(" "))
         return written
 
-    def _inline(self, node: Inline, starts_line: bool) -> str:
+    def _inline(self, node: Inline, within: frozenset[type], starts_line: bool) -> str:
         dialect = self._dialect
         match node:
             case Words():
                 return dialect.text(node.text, starts_line=starts_line)
-            case Strong():
-                return dialect.strong(self._inlines(node.children, starts_line=starts_line))
-            case Emphasis():
-                return dialect.emphasis(self._inlines(node.children, starts_line=starts_line))
-            case Strike():
-                return dialect.strike(self._inlines(node.children, starts_line=starts_line))
             case Code():
                 return dialect.code(node.text)
-            case Link():
-                return dialect.link(self._inlines(node.children, starts_line=starts_line), node.url)
             case Break():
                 return "\n"
+            case Link():
+                inner = self._inlines(node.children, within, starts_line=starts_line)
+                return dialect.link(inner or dialect.text(node.url, starts_line=starts_line), node.url)
+            case Strong() | Emphasis() | Strike():
+                inner = self._inlines(node.children, within | {type(node)}, starts_line=starts_line)
+                return inner if type(node) in within or not inner.strip() else self._styled(node, inner)
             case _:
                 assert_never(node)
+
+    def _styled(self, node: Strong | Emphasis | Strike, inner: str) -> str:
+        match node:
+            case Strong():
+                return self._dialect.strong(inner)
+            case Emphasis():
+                return self._dialect.emphasis(inner)
+            case Strike():
+                return self._dialect.strike(inner)

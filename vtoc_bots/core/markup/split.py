@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from vtoc_bots.core.markup.cut import best_cut, cut_blocks, trimmed, weight
@@ -49,7 +49,7 @@ def _first_piece(nodes: _Blocks, dialect: Dialect, limit: int) -> tuple[_Blocks,
     if count == len(nodes):
         return nodes, ()
     whole = nodes[:count]
-    alone = weight(nodes[count]) <= limit and size(nodes[count : count + 1]) <= limit
+    alone = weight(nodes[count], limit) <= limit and size(nodes[count : count + 1]) <= limit
     if whole and (alone or size(whole) * 2 >= limit):
         while len(whole) > 1 and isinstance(whole[-1], Heading):  # a heading goes with what it is the heading of
             whole = whole[:-1]
@@ -65,7 +65,7 @@ def _whole_blocks(nodes: _Blocks, dialect: Dialect, limit: int) -> int:
     """About how many blocks fit whole."""
     used = 0
     for index, node in enumerate(nodes):
-        if weight(node) > limit:
+        if weight(node, limit) > limit:
             return index
         used += dialect.measure(render((node,), dialect)) + 2 * (index > 0)
         if used > limit:
@@ -75,23 +75,35 @@ def _whole_blocks(nodes: _Blocks, dialect: Dialect, limit: int) -> int:
 
 def _cut_block(whole: _Blocks, block: Node, dialect: Dialect, limit: int) -> tuple[_Blocks, _Blocks] | None:
     """As much of the block as fits behind the whole ones, and its rest. None where nothing of it fits."""
+    window = cut_blocks((block,), limit + 1)[0][0]  # no more of it can fit: every character measures 1 or more
 
-    def fits(at: int) -> bool:
-        return dialect.measure(render((*whole, *trimmed(cut_blocks((block,), at)[0])), dialect)) <= limit
+    def size(at: int) -> int:
+        return dialect.measure(render((*whole, *trimmed(cut_blocks((window,), at)[0])), dialect))
 
-    least, most = 0, min(weight(block), limit + 1)  # every character measures 1 or more
-    while least < most:
-        middle = (least + most + 1) // 2
-        if fits(middle):
-            least = middle
-        else:
-            most = middle - 1
-    while least and not fits(best := best_cut(block, least)):
-        least = best - 1
-    if not least:
+    at = _farthest(size, weight(window), limit)
+    while at and size(best := best_cut(block, at)) > limit:
+        at = best - 1
+    if not at:
         return None
-    head, tail = cut_blocks((block,), best_cut(block, least))
+    head, tail = cut_blocks((block,), best_cut(block, at))
     return (*whole, *trimmed(head)), tail
+
+
+def _farthest(size: Callable[[int], int], most: int, limit: int) -> int:
+    """A place whose size is within the limit, and near it; 0 where there is none."""
+    enough = limit - limit // 64
+    least, lower, upper = 0, size(0), size(most)
+    if upper <= limit:
+        return most
+    while most - least > 1 and lower < enough:
+        # Where the limit would be if text were even; bisection where that is no nearer.
+        guess = int((most - least) * (limit - lower) / max(1, upper - lower))
+        middle = least + min(max(guess, (most - least + 15) // 16), most - least - (most - least + 15) // 16 or 1)
+        if (found := size(middle)) <= limit:
+            least, lower = middle, found
+        else:
+            most, upper = middle, found
+    return least
 
 
 def _loosened(block: Node, limit: int) -> Node:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenario_kit import At, Installation, Stand, invited, until
-from tests.stands import STANDS, stand_of
+from tests.stands import STANDS
 from vtoc_bots import Level, Sender
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.urls import DatabaseUrls
@@ -49,7 +49,7 @@ async def scene(request: pytest.FixtureRequest, database_urls: DatabaseUrls, tmp
 @asynccontextmanager
 async def opened(asked: str, decided: str, urls: DatabaseUrls, folder: Path) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        stands = {name: stand_of(name, folder) for name in (asked, decided)}
+        stands = {name: STANDS[name]() for name in (asked, decided)}
         for stand in stands.values():
             await stand.start()
             stack.push_async_callback(stand.stop)

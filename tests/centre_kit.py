@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
 
 from tests.platform_kit import until
 from vtoc_bots import (
+    Acknowledgement,
     ActionContext,
+    Button,
     Buttons,
     Caps,
     Card,
@@ -38,9 +42,8 @@ from vtoc_bots.core.store.urls import DatabaseUrls
 class RoomTransport:
     """Keeps the latest card under each key, and every send."""
 
-    caps = Caps(edit=True, buttons=True, looks_up_receipts=True)
-
-    def __init__(self) -> None:
+    def __init__(self, caps: Caps | None = None) -> None:
+        self.caps = caps or Caps(edit=True, buttons=True, looks_up_receipts=True)
         self.inbox: Inbox | None = None
         self.sends: list[Outbound] = []
         self.latest: dict[str, Outbound] = {}
@@ -134,7 +137,20 @@ class CentrePlugin:
             """Raise."""
             raise ZeroDivisionError("a secret of the code")
 
-        return (busy, sleepy, broken)
+        @command("count", level="observer", examples=("count 3 --unit km",))
+        async def counted(ctx: Context, number: Annotated[int, Ge(1)], *, unit: Literal["km", "nm"] = "km") -> Card:
+            """Count to a number, page by page."""
+            self.calls.append(f"count {number} {unit}")
+            following = Button(label="Next", command=f"/count {number + 1} --unit {unit}", replaces=True)
+            return Card.of(f"{number} {unit}", Buttons(buttons=(following,)))
+
+        @command("room event", event=True)
+        async def event(ctx: Context, what: str) -> Card | None:
+            """Something happened in the room."""
+            self.calls.append(f"event {what}")
+            return Card.of("Noticed", what)
+
+        return (busy, sleepy, broken, counted, event)
 
 
 class Centre:
@@ -151,21 +167,32 @@ class Centre:
 
     async def say(self, who: str, text: str, room: str = "hall", **more: Any) -> Any:
         """Send a text as somebody; the message's id."""
+        return getattr(await self.send(who, text, room, **more), "message_id", None)
+
+    def message(self, who: str, text: str, room: str = "hall", **more: Any) -> Message:
+        """A message of somebody."""
         self._number += 1
         conversation = ConversationId("room", "bot", room)
         event_id = more.pop("event_id", f"e{self._number}")
-        message = Message("room", "bot", event_id, conversation, Sender(who, who), text, **more)
-        assert self.transport.inbox is not None
-        return (await self.transport.inbox.accept(message)).message_id
+        return Message("room", "bot", event_id, conversation, Sender(who, who), text, **more)
 
-    async def press(self, who: str, label: str, room: str = "hall") -> Any:
-        """Press the newest button of that label."""
+    async def send(self, who: str, text: str, room: str = "hall", **more: Any) -> Acknowledgement:
+        """Send a text as somebody; how to acknowledge it."""
+        assert self.transport.inbox is not None
+        return await self.transport.inbox.accept(self.message(who, text, room, **more))
+
+    def token(self, label: str) -> str:
+        """The token of the newest button of that label."""
         for outbound in reversed(self.transport.sends):
             for block in outbound.card.blocks:
                 for button in block.buttons if isinstance(block, Buttons) else ():
-                    if button.label == label:
-                        return await self.say(who, "", room, kind=MessageKind.BUTTON, token=button.token)
+                    if button.label == label and button.token is not None:
+                        return button.token
         raise AssertionError(f"no button {label}")
+
+    async def press(self, who: str, label: str, room: str = "hall") -> Any:
+        """Press the newest button of that label; the message's id."""
+        return await self.say(who, "", room, kind=MessageKind.BUTTON, token=self.token(label))
 
     async def answer(self, message_id: Any, seconds: float = 20) -> Card:
         """The reply to a message, or the result of the run that it started."""
@@ -207,9 +234,13 @@ class Centre:
 
 @asynccontextmanager
 async def open_centre(
-    urls: DatabaseUrls, folder: Path, playbooks: dict[str, str], environ: dict[str, str] | None = None
+    urls: DatabaseUrls,
+    folder: Path,
+    playbooks: dict[str, str],
+    environ: dict[str, str] | None = None,
+    caps: Caps | None = None,
 ) -> AsyncIterator[Centre]:
-    """A running centre with these playbooks (YAML by id)."""
+    """A running centre with these playbooks (YAML by id), in rooms with these abilities."""
     (folder / "playbooks").mkdir()
     for name, text in playbooks.items():
         (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\nprivate: false\n{text}")
@@ -225,7 +256,7 @@ async def open_centre(
             **(environ or {}),
         },
     )
-    plugin = CentrePlugin(RoomTransport(), folder / "playbooks")
+    plugin = CentrePlugin(RoomTransport(caps), folder / "playbooks")
     runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"centre": plugin})
     task = asyncio.create_task(runtime.run())
 

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         Telemetry,
     )
     from vtoc_bots.core.settings import Settings
+    from vtoc_bots.core.store.run_views import RunView
     from vtoc_bots.core.telemetry import (
         METRES_PER_FOOT,
         METRES_PER_NAUTICAL_MILE,
@@ -153,7 +154,7 @@ __all__ = [
     "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan",
     "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
     "PublishesCommands", "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId",
-    "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
+    "RunView", "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
     "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds",
     "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
     "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
@@ -198,6 +199,7 @@ _HOMES = {
         " Services SourceState Telemetry"
     ),
     "settings": "Settings",
+    "store.run_views": "RunView",
     "telemetry": (
         "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
         " knots nm"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,21 @@ from aiohttp.test_utils import TestClient, TestServer
 from typer.testing import CliRunner
 
 from tests.docs_kit import blocks, module_of
-from vtoc_bots import Ask, Card, Level, OpenContext, Operator, Station, TelemetryEvent, UsageError, Verdict
+from vtoc_bots import (
+    Accepted,
+    Ask,
+    Card,
+    Level,
+    Message,
+    OpenContext,
+    Operator,
+    Outbound,
+    OutboundKind,
+    Station,
+    TelemetryEvent,
+    UsageError,
+    Verdict,
+)
 from vtoc_bots.core.access import Access
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
@@ -24,7 +39,9 @@ from vtoc_bots.core.playbooks.load import load_playbooks
 
 PAGE = "docs/plugins.md"
 STATION = Station(uuid4(), "toc-s1", "TOC-S1", "TOC-S1", "ops")
-(FIRST, COMMANDS, ACTIONS, PLAYBOOKS, CONNECTORS, POLICIES, OBSERVERS, SETTINGS, ROUTES) = blocks(PAGE, "python")
+(FIRST, COMMANDS, ACTIONS, PLAYBOOKS, CONNECTORS, POLICIES, OBSERVERS, SETTINGS, TRANSPORTS, ROUTES) = blocks(
+    PAGE, "python"
+)
 
 
 class Variables(dict[str, str]):
@@ -138,6 +155,24 @@ def test_the_manifest_keeps_a_plugin_off_until_its_token_is_set_and_brings_a_gro
     manifest = loaded(module, PIGEON_TOKEN="coo").reports[0].manifest
     assert manifest is not None
     assert CliRunner().invoke(manifest.cli, ["count"]).output == "2 pigeons\n"
+
+
+async def test_the_transport_hands_over_what_arrives_and_releases_what_is_sent(tmp_path: Path) -> None:
+    [spec] = loaded(module_of(TRANSPORTS, tmp_path / "loft.py")).transports
+    transport = spec.open(SimpleNamespace(account=spec.account))  # type: ignore[arg-type]  # it needs no more
+    handed: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def accept(message: Message) -> Accepted:
+        await handed.put(message)
+        return Accepted(uuid4())
+
+    running = asyncio.create_task(transport.run(SimpleNamespace(accept=accept)))  # type: ignore[arg-type]  # no forms here
+    await transport.arrivals.put(("14083", "coast", "/help"))  # type: ignore[attr-defined]  # the example's own
+    message = await asyncio.wait_for(handed.get(), 5)
+    running.cancel()
+    assert (str(message.conversation), message.event_id, message.text) == ("pigeon:loft:coast", "ring:14083", "/help")
+    outbound = Outbound(uuid4(), "k", message.conversation, OutboundKind.REPLY, Card.of("Hello"), uuid4())
+    assert (await transport.send(outbound)).ref == "GB-22-N-14083"
 
 
 async def test_the_route_answers(tmp_path: Path) -> None:

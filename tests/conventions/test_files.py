@@ -14,9 +14,6 @@ import pytest
 from tests.docs_kit import ROOT, page, python_files, relative, tree
 
 LONGEST, LONGEST_TEST = 400, 500
-WAITING_TO_BE_SPLIT = {
-    "vtoc_bots/core/ports.py": 450,
-}
 NO_NOUNS = {"utils", "util", "helpers", "helper", "base", "common", "misc"}
 SLEEPS = {
     "tests/integration/test_web.py": "a handler that is slow, in a request that is cut off",
@@ -40,8 +37,7 @@ def tracked() -> list[Path]:
 @pytest.mark.parametrize("path", python_files(), ids=relative)
 def test_a_module_is_short_has_a_noun_for_a_name_and_says_what_it_is_for(path: Path) -> None:
     usual = LONGEST_TEST if path.is_relative_to(ROOT / "tests") else LONGEST
-    longest = WAITING_TO_BE_SPLIT.get(relative(path), usual)
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= longest
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= usual
     assert path.stem not in NO_NOUNS
     doc = ast.get_docstring(tree(path))
     assert doc, "it has no docstring"

@@ -133,9 +133,9 @@ class Desk:
         )
         return None
 
-    async def runs(self, ctx: Context, limit: int) -> list[RunView]:
-        """The station's newest runs."""
-        return await self._runs.recent(ctx.station.slug, limit)
+    async def runs(self, ctx: Context, limit: int, offset: int = 0, *, mine: bool = False) -> list[RunView]:
+        """The station's newest runs after the first `offset`; only the caller's own where `mine`."""
+        return await self._runs.recent(ctx.station.slug, limit, offset, ctx.known().id if mine else None)
 
     async def run(self, ctx: Context, short: str) -> tuple[RunView, list[Row]]:
         """A run of the station by its short id, with its steps. Raises NotFound."""

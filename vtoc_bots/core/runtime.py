@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from operator import attrgetter
@@ -23,7 +21,7 @@ from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import Fate, StartupError, VtocError
+from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
@@ -34,6 +32,7 @@ from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
+from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.library import Library
@@ -43,18 +42,16 @@ from vtoc_bots.core.playbooks.runs import Runner
 from vtoc_bots.core.policies import load_policies
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.probes import register_probes
-from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane, Worker
+from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane
 from vtoc_bots.core.router import Router
 from vtoc_bots.core.services import SharedServices
 from vtoc_bots.core.settings import Settings
-from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.sources import Sources, decoder_maker
 from vtoc_bots.core.store.blobs import BlobRows
 from vtoc_bots.core.store.budgets import BudgetRows
 from vtoc_bots.core.store.buttons import ButtonRows
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
-from vtoc_bots.core.store.leases import LeaseRows
 from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.outbox import OutboxRows
@@ -71,8 +68,6 @@ from vtoc_bots.core.web.server import WebServer, make_app
 
 logger = structlog.get_logger(__name__)
 
-GRACE_SECONDS: Final = 10.0
-FOR_A_PERSON_SECONDS: Final = 300.0
 HANDLERS: Final = 64
 STEPS: Final = 64
 
@@ -107,9 +102,6 @@ class Runtime:
         self.address: str | None = None
         self._plugins = dict(plugins or {})
         self._stop = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._workers: list[Worker] = []
-        self.failing: dict[str, str] = {}
 
     def stop(self) -> None:
         """End `run`: no new work, what is in hand is finished, everything is closed."""
@@ -135,7 +127,8 @@ class Runtime:
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()
-            await self._end()
+            logger.info("stopping")
+            await self.parts.end()
         return self.exit_code
 
     def _load(self) -> Loaded:
@@ -158,7 +151,8 @@ class Runtime:
         rules = load_policies(settings.config_dir / "policies.yml", clock.now)
         self.access = Access(rules, loaded.policies)
         self.observers = Observers(loaded.observers, self.metrics)
-        self.leases = LeaseRows(store)
+        self.parts = Parts(store, self.holder, clock, self.metrics, settings.lease_seconds)
+        self.leases = self.parts.leases
         self.blobs = BlobRows(store)
         self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
         await self.notices.know()
@@ -182,7 +176,7 @@ class Runtime:
         self.services = SharedServices(store, self.sources, self.blobs, self.library)
         self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
-        register_probes(self.health, store, self.sources, loaded, self.failing, self._workers)
+        register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
             store,
@@ -223,7 +217,7 @@ class Runtime:
             commands_per_minute=settings.commands_per_minute,
         )
         self.host = TransportHost(
-            self,
+            self.parts,
             self.inbox_rows,
             self.outbox_rows,
             self.delivering,
@@ -240,6 +234,7 @@ class Runtime:
             self.observers,
             station=settings.station.slug,
             data_dir=settings.data_dir,
+            address=lambda: self.address,
         )
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease)
@@ -284,17 +279,17 @@ class Runtime:
             await self._serve(stack)
         self.desk.about = self._about()
         if self.loaded.observers:
-            self.forever("observers", self.observers.run)
+            self.parts.forever("observers", self.observers.run)
         terminal = self.host.terminal()
         if terminal is not None:
             account, transport, inbox = terminal
             await self._own_terminal(account)
-            self.forever(TERMINAL, lambda: self._terminal(transport, inbox))
+            self.parts.forever(TERMINAL, lambda: self._terminal(transport, inbox))
         self.host.run()
         if self.duties.worker:
             self._work()
         elif self.duties.worker is None:
-            self.forever("stand_in", self._stand_in)
+            self.parts.forever("stand_in", self._stand_in)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         """Start the web server, with what plugins and transports add to it."""
@@ -321,15 +316,15 @@ class Runtime:
 
     def _work(self) -> None:
         """Handle messages, advance runs, read sources, sweep when it is our turn."""
-        self.forever("handle_keeper", self.handle_keeper.run)
-        self.forever("run_keeper", self.runner.keeper.run)
-        self.forever("progress", self.board.run)
-        self.queue(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
-        self.queue(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
-        self._hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
-        self._hold("sweeper", self.sweeper.run)
+        self.parts.forever("handle_keeper", self.handle_keeper.run)
+        self.parts.forever("run_keeper", self.runner.keeper.run)
+        self.parts.forever("progress", self.board.run)
+        self.parts.take(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
+        self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
+        self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
+        self.parts.hold("sweeper", self.sweeper.run)
         if self.duties.sources:
-            self.forever("sources", self.sources.run)
+            self.parts.forever("sources", self.sources.run)
 
     async def _stand_in(self) -> None:
         """Work as soon as nobody else does."""
@@ -338,63 +333,6 @@ class Runtime:
         logger.info("worker_started_here")
         self._work()
         await asyncio.Event().wait()
-
-    def queue(self, lane: Lane) -> None:
-        """Take these jobs, on a connection of their own."""
-        # A dead worker's jobs are free as soon as its leases are: the sweep's hints would wait for them.
-        seconds = self.settings.lease_seconds
-        worker = Worker(self.store.direct_connection, [lane], self.clock, self.metrics, seconds)
-        self._workers.append(worker)
-        self.forever(f"queue.{lane.name}", worker.run)
-
-    def _hold(self, name: str, work: Callable[[int], Awaitable[Any]]) -> None:
-        self.forever(name, self.singleton(name, work).run)
-
-    def singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
-        """Work that one process of the installation does at a time."""
-        facts = {"host": socket.gethostname(), "pid": os.getpid()}
-        seconds = min(12.0, self.settings.lease_seconds)
-        return Singleton(self.leases, name, self.holder, self.clock, work, lease_seconds=seconds, detail=lambda: facts)
-
-    def forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a part until the process ends, again whenever it fails."""
-        task = asyncio.create_task(self._supervised(name, work), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a part for ever: when it breaks, say so, wait, begin again; the others run on."""
-        failures = 0
-        while not self._stop.is_set():
-            began = self.clock.monotonic()
-            try:
-                await work()
-                if self._stop.is_set():
-                    return
-                self.failing[name] = "it ended by itself"
-            except VtocError as error:
-                self.failing[name] = str(error)
-                logger.error("part_failed", part=name, error=str(error))
-                if error.fate is Fate.STOP:  # a person must act, so there is no hurry
-                    await self.clock.sleep(FOR_A_PERSON_SECONDS)
-            except Exception as error:
-                self.failing[name] = f"{type(error).__name__}: {error}"
-                logger.exception("part_failed", part=name)
-            failures = 0 if self.clock.monotonic() - began > 60 else failures + 1
-            await self.clock.sleep(min(30.0, 0.5 * 2.0 ** min(failures, 6)))
-            self.failing.pop(name, None)
-
-    async def _end(self) -> None:
-        """Stop taking work, finish what is in hand, then stop the rest."""
-        logger.info("stopping")
-        for worker in self._workers:
-            worker.stop()
-        queues = [task for task in self._tasks if task.get_name().startswith("queue.")]
-        if queues:
-            await asyncio.wait(queues, timeout=GRACE_SECONDS)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _http(self, stack: AsyncExitStack) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=30, connect=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
 import structlog
 from aiohttp.web import RouteDef
@@ -22,10 +22,10 @@ from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.outbox import Deliverer
+from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.probes import TRANSPORT, register_transport
 from vtoc_bots.core.queue import DELIVER, Lane
-from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
@@ -39,32 +39,12 @@ DELIVERIES: Final = 64
 TERMINAL: Final = "terminal"
 
 
-class Supervises(Protocol):
-    """What the host asks of its process: `Runtime` is one."""
-
-    failing: dict[str, str]
-    """What is wrong with a part, by the part's name."""
-    address: str | None
-
-    def forever(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a part for ever."""
-        ...
-
-    def singleton(self, name: str, work: Callable[[int], Awaitable[Any]]) -> Singleton:
-        """Work that one process at a time does."""
-        ...
-
-    def queue(self, lane: Lane) -> None:
-        """Take jobs."""
-        ...
-
-
 class TransportHost:
     """The transports of one process."""
 
     def __init__(
         self,
-        process: Supervises,
+        parts: Parts,
         inbox_rows: InboxRows,
         outbox_rows: OutboxRows,
         delivering: ConversationLeases,
@@ -82,8 +62,9 @@ class TransportHost:
         *,
         station: str,
         data_dir: Path,
+        address: Callable[[], str | None],
     ) -> None:
-        self._process = process
+        self._parts = parts
         self._inbox_rows, self._outbox_rows, self._delivering, self._keeper = (
             inbox_rows,
             outbox_rows,
@@ -93,6 +74,7 @@ class TransportHost:
         self._asking, self._floods, self._notices, self._links = asking, floods, notices, links
         self._commands, self._blobs, self._health, self._clock = commands, blobs, health, clock
         self._metrics, self._observers, self._station, self._data_dir = metrics, observers, station, data_dir
+        self._address = address
         self._open: list[tuple[TransportSpec, Transport]] = []
 
     def open(self, specs: Sequence[TransportSpec]) -> None:
@@ -105,10 +87,10 @@ class TransportHost:
                     raise
                 known = isinstance(error, VtocError)
                 name = f"{TRANSPORT}{spec.name}"
-                self._process.failing[name] = str(error) if known else f"{type(error).__name__}: {error}"
+                self._parts.failing[name] = str(error) if known else f"{type(error).__name__}: {error}"
                 log = logger.error if known else logger.exception
                 log("transport_not_opened", transport=spec.name, error=str(error))
-                register_transport(self._health, spec.name, None, self._process.failing)
+                register_transport(self._health, spec.name, None, self._parts.failing)
 
     def terminal(self) -> tuple[str, Transport, TransportInbox] | None:
         """The account, transport and inbox of this process's terminal, if it has one."""
@@ -124,17 +106,17 @@ class TransportHost:
         """Deliver their replies, and run all but the terminal."""
         if not self._open:
             return
-        self._process.forever("deliver_keeper", self._keeper.run)
+        self._parts.forever("deliver_keeper", self._keeper.run)
         work = {f"{DELIVER}.{spec.queue or spec.name}": self._deliverer(transport) for spec, transport in self._open}
-        self._process.queue(Lane("deliver", work, DELIVERIES))
+        self._parts.take(Lane("deliver", work, DELIVERIES))
         for spec, transport in self._open:
             if spec.name != TERMINAL:
                 self._run(spec, transport)
 
     def _run(self, spec: TransportSpec, transport: Transport) -> None:
         inbox = self._inbox(spec, transport)
-        self._process.forever(f"{TRANSPORT}{spec.name}", lambda: transport.run(inbox))
-        register_transport(self._health, spec.name, transport, self._process.failing)
+        self._parts.forever(f"{TRANSPORT}{spec.name}", lambda: transport.run(inbox))
+        register_transport(self._health, spec.name, transport, self._parts.failing)
         if isinstance(transport, PublishesCommands):
             publisher = transport
 
@@ -142,8 +124,7 @@ class TransportHost:
                 await publisher.publish(tuple(self._commands))
                 await asyncio.Event().wait()  # and keep others from doing it too
 
-            name = f"publish.{spec.name}"
-            self._process.forever(name, self._process.singleton(name, publish).run)
+            self._parts.hold(f"publish.{spec.name}", publish)
 
     def _inbox(self, spec: TransportSpec, transport: Transport) -> TransportInbox:
         queue = spec.queue or spec.name
@@ -156,7 +137,7 @@ class TransportHost:
 
     def _context(self, spec: TransportSpec) -> TransportContext:
         async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
-            await self._process.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
+            await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
 
         async def notice(card: Card, key: str) -> None:
             await self._notices.send(self._station, card, f"notice:{spec.name}:{key}")
@@ -169,7 +150,7 @@ class TransportHost:
             hold=hold,
             notice=notice,
             link=self._links.address,
-            address=lambda: self._process.address,
+            address=self._address,
         )
 
     async def _sent(self, outbound: Outbound) -> None:

@@ -13,7 +13,8 @@ _COLUMNS: Final = """r.id, r.playbook, r.title, r.station, r.state, r.waiting_fo
     r.operator_id, r.private, r.created_at, r.started_at, r.finished_at, r.due_at, r.attempt, r.correlation_id"""
 
 _RECENT: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.runs r
-    WHERE r.station = $1 ORDER BY r.created_at DESC LIMIT $2"""
+    WHERE r.station = $1 AND ($4::uuid IS NULL OR r.operator_id = $4)
+    ORDER BY r.created_at DESC, r.id DESC LIMIT $2 OFFSET $3"""
 # A short id is the last 40 bits of the UUID: its last ten hexadecimal digits.
 _SHORT: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.runs r
     WHERE r.station = $1 AND right(r.id::text, 10) = $2 ORDER BY r.created_at DESC LIMIT 1"""
@@ -85,9 +86,10 @@ class RunViews:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def recent(self, station: str, limit: int) -> list[RunView]:
-        """The station's newest runs, newest first."""
-        return [RunView(*row.values()) for row in await self._store.fetch(_RECENT, station, limit)]
+    async def recent(self, station: str, limit: int, offset: int = 0, operator_id: UUID | None = None) -> list[RunView]:
+        """The station's newest runs, newest first, after the first `offset`; of one operator where one is given."""
+        rows = await self._store.fetch(_RECENT, station, limit, offset, operator_id)
+        return [RunView(*row.values()) for row in rows]
 
     async def by_short_id(self, station: str, bits: int) -> RunView | None:
         """The station's run whose id ends in these 40 bits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vtoc_bots import CommandSpec, hookimpl
 from vtoc_bots.plugins.catalogue.approvals import approvals, approve, deny
 from vtoc_bots.plugins.catalogue.centre import health, help_command, link, station, status, whoami, why
+from vtoc_bots.plugins.catalogue.home import home
 from vtoc_bots.plugins.catalogue.playbooks import cancel, playbook, playbooks, run, runs
 
 
@@ -13,5 +14,5 @@ def vtoc_commands() -> tuple[CommandSpec, ...]:
     """Offers help, playbooks, runs, approvals, and what there is to know about oneself and the centre."""
     return (
         *(help_command, playbook, playbooks, runs, run, cancel, approvals, approve, deny),
-        *(whoami, why, status, station, health, link),
+        *(whoami, why, status, station, health, home, link),
     )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from vtoc_bots import ApprovalId, Button, Buttons, Card, Context, Rest, Table, command, short_id
+from vtoc_bots import ApprovalId, Block, Button, Buttons, Card, Context, Rest, Table, command, short_id
 
 
 @command("approvals", level="observer")
 async def approvals(ctx: Context) -> Card:
     """List what waits for a decision at this station."""
+    blocks = await waiting(ctx)
+    if not blocks:
+        return Card.of("Approvals", "Nothing waits for a decision at this station.")
+    return Card.of("Approvals", *blocks)
+
+
+async def waiting(ctx: Context) -> tuple[Block, ...]:
+    """What waits for a decision at the station, with buttons that decide it; nothing where nothing does."""
     found = await ctx.desk.approvals(ctx)
     if not found:
-        return Card.of("Approvals", "Nothing waits for a decision at this station.")
+        return ()
     rows = []
     buttons = []
     for record, votes in found:
@@ -22,7 +30,7 @@ async def approvals(ctx: Context) -> Card:
         buttons.append(Button(label=f"Approve {short}", command=f"/approve {short}", style="good"))
         buttons.append(Button(label=f"Deny {short}", command=f"/deny {short}", style="bad"))
     columns = ("approval", "for", "with", "votes", "level", "until")
-    return Card.of("Approvals", Table(columns=columns, rows=tuple(rows)), Buttons(buttons=tuple(buttons[:10])))
+    return Table(columns=columns, rows=tuple(rows)), Buttons(buttons=tuple(buttons[:10]))
 
 
 @command("approve", examples=("approve 7Z3K9QPM",))

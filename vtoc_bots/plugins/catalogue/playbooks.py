@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
-from vtoc_bots import Card, Context, Fields, Pair, PlaybookId, RunId, Severity, Table, command, short_id
+from annotated_types import Interval
+
+from vtoc_bots import Card, Context, Fields, Pair, PlaybookId, RunId, RunView, Severity, Table, command, short_id
+from vtoc_bots.plugins.catalogue.pages import Page, page_buttons
 
 STATES = {
     "succeeded": Severity.GOOD,
@@ -39,16 +44,22 @@ async def playbooks(ctx: Context) -> Card:
 
 
 @command("runs", level="observer", examples=("runs", "runs --limit 30"))
-async def runs(ctx: Context, *, limit: int = 10) -> Card:
+async def runs(ctx: Context, *, limit: Annotated[int, Interval(ge=1, le=50)] = 10, page: Page = 1) -> Card:
     """List the station's newest runs."""
-    found = await ctx.desk.runs(ctx, max(1, min(limit, 100)))
+    found = await ctx.desk.runs(ctx, limit + 1, (page - 1) * limit)
     if not found:
-        return Card.of("Runs", "Nothing has been run at this station yet.")
+        return Card.of("Runs", "Nothing has been run at this station yet." if page == 1 else "There are no more.")
+    pages = page_buttons(f"/runs --limit {limit}", page, more=len(found) > limit)
+    return Card.of("Runs", runs_table(found[:limit]), *pages)
+
+
+def runs_table(found: Sequence[RunView]) -> Table:
+    """Runs as a table: id, playbook, state, when it was asked for, how long it took."""
     rows = tuple(
         (short_id(each.id), each.playbook, _state(each.state, each.waiting_for), _time(each.created_at), _took(each))
         for each in found
     )
-    return Card.of("Runs", Table(columns=("run", "playbook", "state", "started", "took"), rows=rows))
+    return Table(columns=("run", "playbook", "state", "started", "took"), rows=rows)
 
 
 @command("run", level="observer", examples=("run 7Z3K9QPM",))

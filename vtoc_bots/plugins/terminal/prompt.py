@@ -77,7 +77,7 @@ class RawInput(Vt100Input):
 class PromptFrontEnd:
     """The prompt. It is one application from the first line to the last, so no output races with a new prompt."""
 
-    caps = Caps(edit=True, buttons=True, files=True, text_limit=TEXT_LIMIT, looks_up_receipts=True)
+    caps = Caps(edit=True, dialog=True, buttons=True, files=True, text_limit=TEXT_LIMIT, looks_up_receipts=True)
 
     def __init__(self, banner: Banner, history: History, out: TextIO, keyboard: Input, *, colour: bool = True) -> None:
         self._banner, self._history, self._out, self._colour = banner, history, out, colour

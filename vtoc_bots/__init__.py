@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vtoc_bots.core import markup
     from vtoc_bots.core.access import Ask, Decision, Level, Operator, Station, Verdict
     from vtoc_bots.core.cards import (
         Block,
@@ -159,7 +160,7 @@ __all__ = [
     "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
     "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
     "bearing_deg", "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card",
-    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "markup", "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
     "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
@@ -215,6 +216,7 @@ _HOMES = {
     "values.positions": "Position",
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
+_HOME_OF["markup"] = "vtoc_bots.core"  # a module, so that its Text, Code and Link are no names of this package
 
 __version__ = "0.1.0"
 
@@ -223,7 +225,9 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"vtoc_bots has no public name {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    value = (
+        importlib.import_module(f"{home}.{name}") if name == "markup" else getattr(importlib.import_module(home), name)
+    )
     globals()[name] = value
     return value
 

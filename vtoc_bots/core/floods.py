@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from vtoc_bots.core.messages import Message
+from vtoc_bots.core.messages import Message, MessageKind
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock
 
@@ -35,7 +35,9 @@ class Floods:
         self._lookups, self._lookups_at = LOOKUPS_PER_SECOND, clock.monotonic()
 
     async def admits(self, message: Message) -> bool:
-        """Whether to store it: within the sender's rate, or from an operator."""
+        """Whether to store it: within the sender's rate, or from an operator. What a transport reports by itself is."""
+        if message.kind is MessageKind.EVENT:
+            return True
         key = (message.transport, message.sender.workspace, message.sender.user_id)
         now = self._clock.monotonic()
         seen = self._senders.get(key)

@@ -84,8 +84,6 @@ class SlackApi:
         # Its own handlers would send again after a dropped connection, which nobody could tell from a first sending.
         self.client = AsyncWebClient(token, base_url, session=self.http, retry_handlers=[])
         self._not_before: dict[str, float] = {}
-        self.trouble: str | None = None
-        """Why the token does not do, None while it does."""
 
     async def close(self) -> None:
         """Close its connections."""
@@ -107,24 +105,19 @@ class SlackApi:
         if wait > 0:
             raise RateLimited("slack: asked to wait", wait)
         try:
-            answer = await _answered(call())
+            return await _answered(call())
         except RateLimited as limit:
             if len(self._not_before) > 1000:
                 self._not_before.clear()
             self._not_before[key] = self._clock.monotonic() + limit.after_seconds
             raise
-        except TokenRefused as refused:
-            self.trouble = str(refused)
-            raise
-        self.trouble = None
-        return answer
 
     async def respond(self, url: str, body: Mapping[str, Any]) -> None:
         """Post to a response_url. Raises as `post` does."""
         await self.ask(url, lambda: _posted(self.http, url, body))
 
     async def upload(self, url: str, data: bytes) -> None:
-        """Bring a file's bytes to the address that Slack gave for them. Raises NotSent: it is not shown anywhere yet."""
+        """Bring a file to the address that Slack gave for it. Raises NotSent: it is not shown anywhere yet."""
         try:
             async with self.http.post(url, data=data) as response:
                 if response.status != 200:
@@ -150,7 +143,7 @@ async def _answered(call: Awaitable[Any]) -> Mapping[str, Any]:
 def _failure(error: SlackApiError) -> VtocError:
     """What an answer that is not ok means for the call."""
     response = error.response
-    status = getattr(response, "status_code", None) or getattr(response, "status", 0)
+    status = int(getattr(response, "status_code", 0) or getattr(response, "status", 0) or 0)
     data = getattr(response, "data", None)
     code = str(data.get("error", "")) if isinstance(data, dict) else ""
     if status == 429 or code in ("ratelimited", "rate_limited", "message_limit_exceeded"):

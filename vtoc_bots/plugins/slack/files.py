@@ -6,9 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from vtoc_bots import Card, File, Image, NotFound, NotSent, Outbound, TransientError, TransportContext, short_id
+from vtoc_bots import (
+    Card,
+    File,
+    Image,
+    NotFound,
+    NotSent,
+    Outbound,
+    TransientError,
+    TransportContext,
+    markup,
+    short_id,
+)
 from vtoc_bots.plugins.slack.api import SlackApi
-from vtoc_bots.plugins.slack.plain import clean
 
 MOST_BYTES: Final = 2**20
 """What is larger is a link, where people can reach us."""
@@ -24,6 +34,8 @@ class Upload:
     title: str
     data: bytes
     alt: str = ""
+    of_text: bool = False
+    """Whether it is what a part of the card became, and no file of the card."""
 
 
 @dataclass(slots=True)
@@ -51,8 +63,8 @@ async def gathered_files(outbound: Outbound, context: TransportContext) -> Gathe
                 link = context.link(block.blob, block.name, block.content_type)
             if link is None:
                 name = unique_name(outbound, len(found.uploads), block.name)
-                alt = clean(block.alt)[:ALT] if isinstance(block, Image) else ""
-                found.uploads.append(Upload(name, clean(block.name)[:200], data, alt))
+                alt = markup.clean_line(block.alt)[:ALT] if isinstance(block, Image) else ""
+                found.uploads.append(Upload(name, markup.clean_line(block.name)[:200], data, alt))
         found.notes[block.blob] = link or ""
     return found
 
@@ -64,7 +76,7 @@ def files_of(card: Card) -> list[Image | File]:
 
 def unique_name(outbound: Outbound, number: int, name: str) -> str:
     """A file's name with what tells it from any other outbound's."""
-    path = PurePosixPath(clean(name).replace("/", "_") or "file")
+    path = PurePosixPath(markup.clean_line(name).replace("/", "_") or "file")
     return f"{path.stem[:60]}-{short_id(outbound.id)}{number or ''}{path.suffix[:10]}"
 
 

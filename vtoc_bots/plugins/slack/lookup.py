@@ -24,7 +24,7 @@ PAGES: Final = 10
 async def found_receipt(
     api: SlackApi, sender: SlackSender, context: TransportContext, outbound: Outbound
 ) -> Receipt | None:
-    """The receipt of an outbound that is shown whole, else None; of one shown in part, the sender is told what is there.
+    """The receipt of an outbound that is shown whole, else None; the sender is told what is there of one shown in part.
 
     Ephemeral messages and App Homes can't be looked up.
     """

@@ -58,7 +58,7 @@ class Receiver:
         self._inbox = None
 
     async def answer(self, body: Mapping[str, Any], repeat: str | None = None) -> BoltResponse:
-        """What to answer a payload, once what it says is stored. `repeat`: the number of Slack's retry, if it is one."""
+        """What to answer a payload, once what it says is stored. `repeat` is the number of Slack's retry, if any."""
         if body.get("type") == "url_verification":
             return BoltResponse(status=200, body=str(body.get("challenge", "")))
         inbox, me = self._inbox, self._me

@@ -108,9 +108,10 @@ class SlackSender:
             thread=place.thread or "",
             notes=found.notes,
         )
-        if rendered.rest is not None:
-            name = unique_name(outbound, len(found.uploads), "reply.txt")
-            found.uploads.append(Upload(name, "The whole reply", rendered.rest.encode()))
+        uploads = [upload for upload in found.uploads if not upload.of_text]
+        for title, data in rendered.files:
+            uploads.append(Upload(unique_name(outbound, len(uploads), title), title, data, of_text=True))
+        found.uploads = uploads
         return rendered
 
     async def _post(self, api: SlackApi, outbound: Outbound, place: Place) -> Receipt:
@@ -180,9 +181,7 @@ class SlackSender:
         )
         return str(answer["channel"]), str(answer["ts"])
 
-    async def _files(
-        self, api: SlackApi, outbound: Outbound, place: Place, uploads: list[Upload], done: Done
-    ) -> None:
+    async def _files(self, api: SlackApi, outbound: Outbound, place: Place, uploads: list[Upload], done: Done) -> None:
         shown = set((outbound.edits.detail if outbound.edits else {}).get("titles", ()))
         wanted = [upload for upload in uploads if upload.title not in shown]
         if wanted and not done.files:
@@ -203,7 +202,7 @@ class SlackSender:
         if outbound.reply_context.get("ephemeral") and self._response_url(outbound) and outbound.edits is not None:
             return await self._respond(api, outbound, {"replace_original": True})
         rendered = self._rendered(outbound, place, Gathered())
-        if rendered.rest is not None:  # a file can't be ephemeral
+        if rendered.files:  # a file can't be ephemeral
             return await self._post(api, outbound, Place(await self.direct(api, str(place.only))))
         more = {"thread_ts": place.thread} if place.thread else {}
         ts = ""
@@ -267,4 +266,3 @@ def metadata_of(outbound: Outbound, part: int, parts: int, files: int) -> dict[s
 def created_at(id: UUID) -> datetime:
     """The time in a UUIDv7."""
     return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
-

@@ -239,6 +239,7 @@ async def open_centre(
     playbooks: dict[str, str],
     environ: dict[str, str] | None = None,
     caps: Caps | None = None,
+    duties: Duties | None = None,
 ) -> AsyncIterator[Centre]:
     """A running centre with these playbooks (YAML by id), in rooms with these abilities."""
     (folder / "playbooks").mkdir()
@@ -257,7 +258,7 @@ async def open_centre(
         },
     )
     plugin = CentrePlugin(RoomTransport(caps), folder / "playbooks")
-    runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"centre": plugin})
+    runtime = Runtime(settings, duties or Duties(web=False, sources=False), plugins={"centre": plugin})
     task = asyncio.create_task(runtime.run())
 
     async def ready() -> bool:

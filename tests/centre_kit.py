@@ -240,8 +240,9 @@ async def open_centre(
     environ: dict[str, str] | None = None,
     caps: Caps | None = None,
     duties: Duties | None = None,
+    plugins: dict[str, Any] | None = None,
 ) -> AsyncIterator[Centre]:
-    """A running centre with these playbooks (YAML by id), in rooms with these abilities."""
+    """A running centre with these playbooks (YAML by id), in rooms with these abilities, and with more plugins."""
     (folder / "playbooks").mkdir()
     for name, text in playbooks.items():
         (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\nprivate: false\n{text}")
@@ -258,7 +259,8 @@ async def open_centre(
         },
     )
     plugin = CentrePlugin(RoomTransport(caps), folder / "playbooks")
-    runtime = Runtime(settings, duties or Duties(web=False, sources=False), plugins={"centre": plugin})
+    more = plugins or {}
+    runtime = Runtime(settings, duties or Duties(web=False, sources=False), plugins={"centre": plugin, **more})
     task = asyncio.create_task(runtime.run())
 
     async def ready() -> bool:

@@ -72,7 +72,7 @@ def texts_of(block: Mapping[str, Any]) -> Iterator[str]:
     if block["type"] == "table":
         yield from (cell["text"] for row in block["rows"] for cell in row)
         return
-    for part in (block.get("text"), *block.get("fields", ()), *block.get("elements", ())):
+    for part in (block.get("text"), *block.get("fields", ()), *block.get("elements", ())):  # buttons are elements
         if isinstance(part, Mapping):
             text = part.get("text")
             if isinstance(text, str):

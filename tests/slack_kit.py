@@ -16,12 +16,58 @@ from tests.centre_kit import Centre, open_centre
 from tests.platform_kit import until
 from tests.slack_blocks import texts_of
 from tests.slack_server import APP_TOKEN, BOT_TOKEN, SECRET, TEAM, FakeSlack
+from vtoc_bots import ActionContext, Button, Buttons, Card, Context, Image, action, command, hookimpl
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 HALL, LAB, ADA, BOB, EVE = "C0HALL0001", "C0LAB00001", "U0ADA00001", "U0BOB00001", "U0EVE00001"
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(500)
 Shown = dict[str, Any]
+
+
+@action("kit.card")
+async def picture_card(ctx: ActionContext) -> Card:
+    """A card with a picture."""
+    blob = await ctx.blobs.put(PICTURE, "image/png")
+    image = Image(blob=blob, alt="Two tracks east of the station", name="map.png", size=len(PICTURE))
+    return Card.of("The picture", "As of now.", image)
+
+
+@command("leaf", level="observer")
+async def leaf(ctx: Context, *, page: int = 1) -> Card:
+    """Show a page, with a button for the next."""
+    following = Button(label="Next", command=f"/leaf --page {page + 1}", replaces=True)
+    return Card.of(f"Page {page}", Buttons(buttons=(following,)))
+
+
+@command("secret", level="observer", private=True)
+async def secret(ctx: Context, *, page: int = 1) -> Card:
+    """Show a private page, with a button for the next."""
+    following = Button(label="Next", command=f"/secret --page {page + 1}", replaces=True)
+    return Card.of(f"Secret {page}", Buttons(buttons=(following,)))
+
+
+@command("menu", level="observer")
+async def menu(ctx: Context, choice: str = "") -> Card:
+    """Show eight choices, or the one that was made."""
+    if choice:
+        return Card.of(f"You chose {choice}")
+    return Card.of("Choose", Buttons(buttons=tuple(Button(label=f"No. {n}", command=f"/menu {n}") for n in range(8))))
+
+
+class KitPlugin:
+    """Cards with pictures, pages and menus."""
+
+    @hookimpl
+    def vtoc_actions(self) -> tuple[Any, ...]:
+        """kit.card."""
+        return (picture_card,)
+
+    @hookimpl
+    def vtoc_commands(self) -> tuple[Any, ...]:
+        """/leaf, /secret and /menu."""
+        return (leaf, secret, menu)
 
 
 class SlackCentre:
@@ -171,7 +217,8 @@ async def open_slack(
             **(environ or {}),
         }
         duties = Duties(web=mode == "http", sources=False)
-        async with open_centre(urls, folder, playbooks or {}, settings, duties=duties) as centre:
+        more = {"kit": KitPlugin()}
+        async with open_centre(urls, folder, playbooks or {}, settings, duties=duties, plugins=more) as centre:
             opened = SlackCentre(centre, platform, http, mode)
 
             async def connected() -> bool:

@@ -36,10 +36,8 @@ def slack_route(app: AsyncApp, signing_secret: str, clock: Clock) -> web.RouteDe
             return web.json_response({"error": "this request was not signed by Slack"}, status=401)
         try:
             received = await to_bolt_request(request)
-        except ValueError:
+        except (ValueError, AttributeError, TypeError, IndexError):  # what Bolt raises of a body that is no payload
             return web.json_response({"error": "this body can't be read"}, status=400)
-        if not isinstance(received.body, dict):
-            return web.json_response({"error": "this body is no object"}, status=400)
         return await to_aiohttp_response(await app.async_dispatch(received))
 
     return web.post(PATH, handle)

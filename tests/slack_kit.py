@@ -166,9 +166,10 @@ class SlackCentre:
         return found
 
     async def settled(self) -> None:
-        """Wait until every message is handled and every card sent."""
+        """Wait until every message is handled, every run parked or ended, and every card sent."""
         await self.centre.wait_for(
             "SELECT (SELECT count(*) FROM vtoc_engine.inbox WHERE state NOT IN ('done', 'failed'))"
+            " + (SELECT count(*) FROM vtoc_engine.runs WHERE state = 'ready')"
             " + (SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown') AND kind <> 'progress')",
             0,
         )

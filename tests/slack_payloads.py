@@ -37,7 +37,9 @@ def callback(slack: FakeSlack, event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def said(slack: FakeSlack, user: str, text: str, channel: str, thread: str | None = None, **more: Any) -> dict[str, Any]:
+def said(
+    slack: FakeSlack, user: str, text: str, channel: str, thread: str | None = None, **more: Any
+) -> dict[str, Any]:
     """A message event; the message is in the channel then."""
     place = slack.channels[channel]
     ts = slack.ts()
@@ -56,7 +58,9 @@ def said(slack: FakeSlack, user: str, text: str, channel: str, thread: str | Non
         **({"thread_ts": thread} if thread else {}),
         **more,
     }
-    place.messages.append({key: event[key] for key in ("type", "text", "user", "ts")} | ({"thread_ts": thread} if thread else {}))
+    place.messages.append(
+        {key: event[key] for key in ("type", "text", "user", "ts")} | ({"thread_ts": thread} if thread else {})
+    )
     return event
 
 
@@ -132,7 +136,13 @@ def _interaction(slack: FakeSlack, kind: str, user: str) -> dict[str, Any]:
 
 
 def pressed(
-    slack: FakeSlack, user: str, message: dict[str, Any], channel: str, element: dict[str, Any], block_id: str, value: str
+    slack: FakeSlack,
+    user: str,
+    message: dict[str, Any],
+    channel: str,
+    element: dict[str, Any],
+    block_id: str,
+    value: str,
 ) -> dict[str, Any]:
     """A press of a button, or a choice in a menu, of a message that is shown to all or to one."""
     ephemeral = "user" in message and message.get("bot_id") is None
@@ -193,7 +203,13 @@ def submitted(slack: FakeSlack, user: str, view: dict[str, Any], values: dict[st
         state[block["block_id"]] = {element["action_id"]: given}
     return {
         **_interaction(slack, "view_submission", user),
-        "view": {**view, "team_id": TEAM, "state": {"values": state}, "hash": "156772938.1827394", "bot_id": "B0BOT0001"},
+        "view": {
+            **view,
+            "team_id": TEAM,
+            "state": {"values": state},
+            "hash": "156772938.1827394",
+            "bot_id": "B0BOT0001",
+        },
         "response_urls": [],
     }
 
@@ -203,7 +219,9 @@ def shortcut(slack: FakeSlack, user: str, callback_id: str) -> dict[str, Any]:
     return {**_interaction(slack, "shortcut", user), "callback_id": callback_id, "action_ts": slack.ts()}
 
 
-def message_shortcut(slack: FakeSlack, user: str, callback_id: str, message: dict[str, Any], channel: str) -> dict[str, Any]:
+def message_shortcut(
+    slack: FakeSlack, user: str, callback_id: str, message: dict[str, Any], channel: str
+) -> dict[str, Any]:
     """A shortcut of a message."""
     return {
         **_interaction(slack, "message_action", user),

@@ -31,7 +31,9 @@ PLAYBOOKS = {
 
 
 @pytest_asyncio.fixture(params=["http", "socket"])
-async def centre(request: pytest.FixtureRequest, database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator[SlackCentre]:
+async def centre(
+    request: pytest.FixtureRequest, database_urls: DatabaseUrls, tmp_path: Path
+) -> AsyncIterator[SlackCentre]:
     async with open_slack(database_urls, tmp_path, PLAYBOOKS, mode=request.param) as opened:
         yield opened
 

@@ -30,7 +30,9 @@ async def centre(database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator[S
         yield opened
 
 
-async def test_what_a_command_lacks_is_asked_for_in_a_modal_and_a_wrong_value_is_shown_in_it(centre: SlackCentre) -> None:
+async def test_what_a_command_lacks_is_asked_for_in_a_modal_and_a_wrong_value_is_shown_in_it(
+    centre: SlackCentre,
+) -> None:
     await centre.command(ADA, "playbook needs")
     view = centre.slack.views[-1]
     assert [block["block_id"] for block in view["blocks"]] == ["what", "many"]

@@ -73,7 +73,9 @@ async def test_an_envelope_that_slack_sends_again_is_handled_once(centre: SlackC
     assert len(centre.slack.shown(HALL)) == 1
 
 
-async def test_a_wrong_app_token_is_one_clear_line_and_the_rest_runs_on(database_urls: DatabaseUrls, tmp_path: Path) -> None:
+async def test_a_wrong_app_token_is_one_clear_line_and_the_rest_runs_on(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
     from tests.slack_server import FakeSlack
 
     slack = FakeSlack()

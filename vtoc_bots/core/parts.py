@@ -22,6 +22,7 @@ from vtoc_bots.core.store.pool import Store
 logger = structlog.get_logger(__name__)
 
 GRACE_SECONDS: Final = 10.0
+CANCEL_SECONDS: Final = 1.0
 FOR_A_PERSON_SECONDS: Final = 300.0
 LONGEST_LEASE_SECONDS: Final = 12.0
 
@@ -71,9 +72,13 @@ class Parts:
         queues = [task for task in self._tasks if task.get_name().startswith("queue.")]
         if queues:
             await asyncio.wait(queues, timeout=GRACE_SECONDS)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            # Again until they end: Python 3.11's wait_for loses a cancellation that comes as its work is done.
+            for task in list(self._tasks):
+                task.cancel()
+            _, still = await asyncio.wait(list(self._tasks), timeout=CANCEL_SECONDS)
+            if still:
+                logger.warning("parts_still_ending", parts=sorted(task.get_name() for task in still))
 
     async def _supervised(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run a part for ever: when it breaks, say so, wait, begin again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
+from math import inf
 from typing import Any, Final, TypeAlias
 
 from vtoc_bots.core.markup.cells import boundary
@@ -27,11 +28,16 @@ class _Rank(IntEnum):
     BLOCK = 4
 
 
-def weight(node: _Any) -> int:
-    """How many places a tree has to be cut at: one a character, at least one a node."""
+def weight(node: _Any, enough: float = inf) -> int:
+    """How many places a tree has to be cut at: one a character, at least one a node; beyond `enough` only that."""
     if isinstance(node, _TEXTS):
         return len(node.text) or 1
-    return sum(map(weight, _children(node))) or 1
+    total = 0
+    for child in _children(node):
+        total += weight(child, enough - total)
+        if total > enough:  # so that the first piece of a book does not take the time of the whole
+            break
+    return total or 1
 
 
 def cut_blocks(nodes: tuple[Node, ...], at: int) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
@@ -42,7 +48,7 @@ def cut_blocks(nodes: tuple[Node, ...], at: int) -> tuple[tuple[Node, ...], tupl
 
 def best_cut(block: Node, most: int) -> int:
     """The best place at or before `most` (1 or more): an end of block, line or word, or else between characters."""
-    if most >= weight(block):
+    if most >= weight(block, most):
         return most
     places = [(at, rank) for at, rank in _places(block, 0, most) if 0 < at <= most]
     for enough, ranks in (
@@ -71,7 +77,7 @@ def _children(node: _Any) -> tuple[Any, ...]:
 
 def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     for index, node in enumerate(nodes):
-        size = weight(node)
+        size = weight(node, at)
         if at < size:
             if at <= 0:
                 return tuple(nodes[:index]), tuple(nodes[index:])
@@ -121,7 +127,7 @@ def _places(node: _Any, base: int, most: int) -> Iterator[tuple[int, _Rank]]:
                 if base > most:
                     return
                 yield from _places(child, base, most)
-                base += weight(child)
+                base += weight(child, most - base)
                 if isinstance(child, Node | Item):
                     yield base, _Rank.BLOCK
 
@@ -137,7 +143,7 @@ def _between_characters(node: _Any, most: int) -> int:
         case _:
             base = 0
             for child in _children(node):
-                size = weight(child)
+                size = weight(child, most - base)
                 if base + size >= most:
                     return base + _between_characters(child, most - base)
                 base += size

@@ -37,8 +37,8 @@ class Dialect:
         return inner
 
     def strike(self, inner: str) -> str:
-        """Struck-out text; `inner` may have several lines."""
-        return inner
+        """Struck-out text; `inner` may have several lines. Even plain text must not look as if it still held."""
+        return f"~~{inner}~~"
 
     def code(self, value: str) -> str:
         """A code span, or escaped text where the platform has no code span for this value."""

@@ -101,8 +101,9 @@ class _Writer:
         """The inline nodes; `within` are the styles that are open, which are not opened again."""
         written = ""
         for node in nodes:
-            part = self._inline(node, within, (starts_line and not written.strip(" ")) or written.endswith("\n"))
+            part = self._inline(node, within, starts_line)
             written += (self._dialect.between(written, part) if written and part else "") + part
+            starts_line = part.endswith("\n") or (starts_line and not part.strip(" "))
         return written
 
     def _inline(self, node: Inline, within: frozenset[type], starts_line: bool) -> str:

@@ -49,7 +49,7 @@ def _first_piece(nodes: _Blocks, dialect: Dialect, limit: int) -> tuple[_Blocks,
     if count == len(nodes):
         return nodes, ()
     whole = nodes[:count]
-    alone = weight(nodes[count]) <= limit and size(nodes[count : count + 1]) <= limit
+    alone = weight(nodes[count], limit) <= limit and size(nodes[count : count + 1]) <= limit
     if whole and (alone or size(whole) * 2 >= limit):
         while len(whole) > 1 and isinstance(whole[-1], Heading):  # a heading goes with what it is the heading of
             whole = whole[:-1]
@@ -65,7 +65,7 @@ def _whole_blocks(nodes: _Blocks, dialect: Dialect, limit: int) -> int:
     """About how many blocks fit whole."""
     used = 0
     for index, node in enumerate(nodes):
-        if weight(node) > limit:
+        if weight(node, limit) > limit:
             return index
         used += dialect.measure(render((node,), dialect)) + 2 * (index > 0)
         if used > limit:
@@ -81,11 +81,11 @@ def _cut_block(whole: _Blocks, block: Node, dialect: Dialect, limit: int) -> tup
         return dialect.measure(render((*whole, *trimmed(cut_blocks((window,), at)[0])), dialect))
 
     at = _farthest(size, weight(window), limit)
-    while at and size(best := best_cut(window, at)) > limit:
+    while at and size(best := best_cut(block, at)) > limit:
         at = best - 1
     if not at:
         return None
-    head, tail = cut_blocks((block,), best_cut(window, at))
+    head, tail = cut_blocks((block,), best_cut(block, at))
     return (*whole, *trimmed(head)), tail
 
 

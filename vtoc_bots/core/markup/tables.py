@@ -18,7 +18,7 @@ from vtoc_bots.core.markup.nodes import Break, Inline, Node, Paragraph, Strong, 
 NARROWEST: Final = 8
 """Cells below which a column of text is not wrapped: it could not be read."""
 _GAP: Final = "  "
-_NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 .,:eE+-]*%?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9][0-9 .,]*([eE][+-]?[0-9]+)?%?")
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 

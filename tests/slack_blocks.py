@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def problems_of_blocks(blocks: Any, surface: str = "message") -> list[str]:
         found.append("an action_id stands twice")
     for number, block in enumerate(blocks):
         found += [f"block {number}: {problem}" for problem in _block(block, surface)]
-    if sum(len(text) for block in blocks for text in texts_of(block)) > TOTAL:
+    if surface == "message" and sum(len(text) for block in blocks for text in texts_of(block)) > TOTAL:
         found.append("the blocks are too long together")
     return found
 
@@ -60,6 +61,8 @@ def problems_of_view(view: Mapping[str, Any]) -> list[str]:
             found += _text(view[name], 24, name, plain=True) if name in view else []
         if any(block["type"] == "input" for block in view["blocks"]) and "submit" not in view:
             found.append("a modal with inputs needs submit")
+    if len(json.dumps(view, ensure_ascii=False).encode()) > 250_000:
+        found.append("a view has 250 kB at most")
     if len(view.get("private_metadata", "")) > 3000:
         found.append("private_metadata is too long")
     if len(view.get("callback_id", "")) > 255:

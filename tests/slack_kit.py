@@ -82,7 +82,7 @@ class SlackCentre:
         await self.runtime.operators.own(user, "slack", TEAM, user, level)
 
     async def deliver(self, payload: dict[str, Any], **headers: str) -> tuple[int, Any]:
-        """Send a payload to us as Slack does; the status and body of the answer (Socket Mode: 200 once acknowledged)."""
+        """Send a payload to us as Slack does; the answer's status (Socket Mode: 200 once acknowledged) and body."""
         if self._mode == "socket":
             return 200, await self.envelope(payload)
         body, kind = payloads.encoded(payload)

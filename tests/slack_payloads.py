@@ -1,4 +1,4 @@
-"""Payloads as Slack sends them: events, slash commands, interactivity; the shapes of its documentation and recordings."""
+"""Payloads as Slack sends them: events, slash commands and interactivity, in the shapes of its documentation."""
 
 from __future__ import annotations
 

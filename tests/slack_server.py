@@ -1,4 +1,4 @@
-"""A small strict Slack: Web API, uploads, response_urls and Socket Mode over real sockets, refusing what Slack refuses."""
+"""A small strict Slack over real sockets: Web API, uploads, response_urls, Socket Mode. It refuses what Slack does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from tests.platform_kit import until
 from tests.slack_server import BOT_TOKEN, SECRET, TEAM, FakeSlack
 from vtoc_bots import (
     Accepted,
@@ -158,8 +159,7 @@ async def open_alone(
         alone = Alone(platform, settings or {}, link)
         running = asyncio.create_task(alone.transport.run(alone.inbox))
 
-        while not await _is_open(alone, running):
-            await asyncio.sleep(0.01)
+        await until(lambda: _is_open(alone, running), 10, lambda: "not connected")
         try:
             yield alone
         finally:

@@ -123,7 +123,8 @@ async def test_the_same_signal_alerts_once_in_ten_minutes_whatever_says_it(centr
     station = await centre.runtime.people.station("toc-s1")
     async with centre.runtime.services.session(station) as session:
         assert await session.execute(
-            "UPDATE ops.telemetry_latest SET event_time = event_time - $1::interval WHERE entity_namespace = 'slack.signal'",
+            "UPDATE ops.telemetry_latest SET event_time = event_time - $1::interval"
+            " WHERE entity_namespace = 'slack.signal'",
             timedelta(minutes=10),
         )
     await centre.say(EVE, "mayday")

@@ -132,8 +132,8 @@ async def test_a_card_whose_answer_was_lost_is_found_by_its_metadata(alone: Alon
     with pytest.raises(Unknown):
         await alone.transport.send(outbound)
     behave(alone)
+    behave(alone, conversations_replies="fail")
     with pytest.raises(Unknown):
-        behave(alone, conversations_replies="fail")
         await alone.transport.look_up(outbound)
     behave(alone)
     alone.slack.channels[HALL].messages.append({"ts": "1.000001", "text": "the thread's first"})

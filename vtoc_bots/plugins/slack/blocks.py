@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
+
 from vtoc_bots import Button, Buttons, Card, Fields, File, Image, Pair, Table, markup
 from vtoc_bots.plugins.slack.mrkdwn import MRKDWN, escaped, is_plain
 
@@ -20,6 +22,7 @@ OPTIONS: Final = 100
 CONTEXT: Final = 2000
 MESSAGE_BLOCKS: Final = 50
 VIEW_BLOCKS: Final = 100
+VIEW_BYTES: Final = 240_000
 MESSAGE_TEXT: Final = 12_000
 """Characters of a message's blocks together. Slack refuses what is a little longer (`msg_blocks_too_long`)."""
 TABLE_ROWS: Final = 100
@@ -89,8 +92,13 @@ def home_from_card(card: Card) -> Block:
     page = _Page(False, "", {})
     parts = markup.parts_of_card(card, columns=COLUMNS, most_records=VIEW_BLOCKS)
     blocks = [block for part in parts for block in _blocks(part, page)] or [_section(NOTHING, plain=True)]
-    if len(blocks) > VIEW_BLOCKS:
-        blocks = [*blocks[: VIEW_BLOCKS - 1], _context("… the rest does not fit here; ask for it in a message")]
+    kept, room = len(blocks), VIEW_BYTES - len(orjson.dumps(blocks))
+    while kept > VIEW_BLOCKS or room < 0:
+        kept -= 1
+        room += len(orjson.dumps(blocks[kept]))
+    if kept < len(blocks):
+        note = _context("… the rest does not fit here; ask for it in a message")
+        blocks = [*blocks[: min(kept, VIEW_BLOCKS - 1)], note]
     return {"type": "home", "blocks": blocks}
 
 

@@ -206,7 +206,7 @@ def _said(body: Mapping[str, Any], event: Mapping[str, Any], me: Me) -> Message 
         return None
     channel, ts, team = str(event["channel"]), str(said["ts"]), _team(body)
     raw = str(said.get("text", ""))
-    direct = event.get("channel_type") == "im"
+    direct = event.get("channel_type") == "im" or channel.startswith("D")
     mentioned = f"<@{me.user}" in raw
     for_us = direct or mentioned
     thread = said.get("thread_ts")

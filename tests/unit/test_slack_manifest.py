@@ -84,7 +84,9 @@ def test_the_command_prints_it_while_no_token_is_set(monkeypatch: pytest.MonkeyP
     done = CliRunner().invoke(app, ["slack", "manifest"])
     assert done.exit_code == 0, done.output
     assert yaml.safe_load(done.stdout) == app_manifest()
-    done = CliRunner().invoke(app, ["slack", "manifest", "--format", "json", "--url", "https://a.example", "--name", "X"])
+    done = CliRunner().invoke(
+        app, ["slack", "manifest", "--format", "json", "--url", "https://a.example", "--name", "X"]
+    )
     assert json.loads(done.stdout) == app_manifest("https://a.example", "X")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def test_a_mention_and_its_message_are_one_and_the_same(slack: FakeSlack) -> Non
     assert (first.text, first.mentions_us, first.kind) == ("status", True, MessageKind.TEXT)
     assert str(first.conversation) == f"slack:{TEAM}:{HALL}:{event['ts']}"
     assert (first.sender.user_id, first.sender.workspace) == (ADA, TEAM)
-    assert first.sent_at == NOW
+    assert first.sent_at == NOW + timedelta(microseconds=1)
     assert first.reply_context == {}
 
 
@@ -276,10 +276,10 @@ def test_detectors_of_ones_own_replace_the_others(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["detectors: 5", "[", "detectors:\n  - {signal: a, pattern: '('}", "detectors:\n  - {signal: A b, pattern: x}"],
-)
+WRONG = ("5", "[", "\n  - {signal: a, pattern: '('}", "\n  - {signal: A b, pattern: x}")
+
+
+@pytest.mark.parametrize("text", [f"detectors: {each}" for each in WRONG])
 def test_wrong_detectors_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "detectors.yml"
     path.write_text(text)

@@ -106,10 +106,12 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
     process = psutil.Process(server.pid)
     requests = _requests()
-    await _loaded(port, requests, 0.5, Load())
+    warm = Load()
+    await _loaded(port, requests, 0.5, warm)
     load, before = Load(), _cpu(process)
     await _loaded(port, requests, seconds, load)
     load.cpu = _cpu(process) - before
+    load.sent |= warm.sent
     server.stdin.write_eof()
     told = json.loads(await asyncio.wait_for(server.stdout.readline(), 120))
     await server.wait()

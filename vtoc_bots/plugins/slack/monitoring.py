@@ -39,7 +39,8 @@ class Monitor:
 
     def redacted(self, message: Message) -> Message:
         """A message that is not for us, without what must not be stored."""
-        return replace(message, text=redacted(message.text, self._rules)[0])
+        text, flagged = redacted(message.text, self._rules)
+        return replace(message, text=text) if flagged else message
 
     def message_from_event(self, body: Mapping[str, Any], me: Me) -> Message | None:
         """What the Events API reports of a monitored channel; None for anything else."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
+import orjson
 from aiohttp import web
-from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
@@ -34,13 +37,39 @@ def slack_route(app: AsyncApp, signing_secret: str, clock: Clock) -> web.RouteDe
         data = await request.read()
         if not _is_signed(verifier, data, request):
             return web.json_response({"error": "this request was not signed by Slack"}, status=401)
+        repeat = request.headers.get("X-Slack-Retry-Num")
         try:
-            received = await to_bolt_request(request)
-        except (ValueError, AttributeError, TypeError, IndexError):  # what Bolt raises of a body that is no payload
+            # What is verified and read is to Bolt what comes by Socket Mode: it neither verifies nor reads it again.
+            received = AsyncBoltRequest(
+                mode="socket_mode", body=payload_of(data), headers={"x-slack-retry-num": repeat} if repeat else None
+            )
+        except (ValueError, AttributeError, TypeError, IndexError):  # Bolt's own, of a body that is no payload
             return web.json_response({"error": "this body can't be read"}, status=400)
-        return await to_aiohttp_response(await app.async_dispatch(received))
+        return _response(await app.async_dispatch(received))
 
     return web.post(PATH, handle)
+
+
+def payload_of(data: bytes) -> dict[str, Any]:
+    """The payload of a request's body: JSON, a form with JSON in it, or a form. Raises ValueError for anything else."""
+    if data.startswith(b"{"):
+        payload = orjson.loads(data)
+    else:
+        form = dict(parse_qsl(data.decode(), keep_blank_values=True))
+        if not {"payload", "command", "ssl_check"} & form.keys():
+            raise ValueError("neither a payload nor a command")
+        payload = orjson.loads(form["payload"]) if "payload" in form else form
+    if not isinstance(payload, dict):
+        raise ValueError("a payload is an object")
+    return payload
+
+
+def _response(answer: BoltResponse) -> web.Response:
+    """Bolt's answer as the server's."""
+    if not answer.body:
+        return web.Response(status=answer.status)
+    kind = "application/json" if answer.body.startswith("{") else "text/plain"
+    return web.Response(status=answer.status, text=answer.body, content_type=kind)
 
 
 def _is_signed(verifier: SignatureVerifier, data: bytes, request: web.Request) -> bool:

@@ -176,3 +176,9 @@ async def test_nobody_can_call_what_is_for_events(centre: SlackCentre) -> None:
     await centre.command(ADA, 'slack event {"type":"message.posted"}')
     await centre.settled()
     assert await events(centre) == []
+
+
+async def test_a_busy_channel_is_seen_whole_though_its_people_are_no_operators(centre: SlackCentre) -> None:
+    for number in range(40):
+        await centre.say(EVE, f"number {number}")
+    assert len(await events(centre)) == 40

@@ -18,7 +18,6 @@ from tests.slack_blocks import texts_of
 from tests.slack_server import APP_TOKEN, BOT_TOKEN, SECRET, TEAM, FakeSlack
 from vtoc_bots import ActionContext, Button, Buttons, Card, Context, Image, action, command, hookimpl
 from vtoc_bots.core.access import Level
-from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 HALL, LAB, ADA, BOB, EVE = "C0HALL0001", "C0LAB00001", "U0ADA00001", "U0BOB00001", "U0EVE00001"
@@ -217,9 +216,9 @@ async def open_slack(
             **how,
             **(environ or {}),
         }
-        duties = Duties(web=mode == "http", sources=False)
         more = {"kit": KitPlugin()}
-        async with open_centre(urls, folder, playbooks or {}, settings, duties=duties, plugins=more) as centre:
+        web = mode == "http"
+        async with open_centre(urls, folder, playbooks or {}, settings, plugins=more, web=web) as centre:
             opened = SlackCentre(centre, platform, http, mode)
 
             async def connected() -> bool:

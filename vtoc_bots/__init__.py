@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         PluginError,
         RateLimited,
         Refused,
+        SendError,
         StartupError,
         TransientError,
         Unknown,
@@ -149,13 +150,13 @@ __all__ = [
     "ActionError", "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box",
     "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
     "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
-    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet",
-    "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid",
-    "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent",
-    "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan",
-    "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
-    "PublishesCommands", "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId",
-    "RunView", "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
+    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields",
+    "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level",
+    "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer",
+    "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep",
+    "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
+    "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId", "RunView", "SendError",
+    "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
     "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds",
     "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
     "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
@@ -169,7 +170,7 @@ _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "errors": (
-        "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused StartupError"
+        "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
     ),
     "feeds.backoff": "Backoff",

@@ -218,3 +218,31 @@ async def test_an_ended_run_is_left_alone(store: Store) -> None:
     assert not await runs.move(end._replace(state="failed"))
     assert await runs.claim(run_id) is None
     assert await store.fetchval("SELECT state FROM vtoc_engine.runs") == "succeeded"
+
+
+async def test_a_last_step_and_the_end_are_stored_together_or_not_at_all(store: Store) -> None:
+    run_id = await a_run(store)
+    runs = RunRows(store, 15)
+    run = await runs.claim(run_id)
+    assert run is not None
+    step = StepRow("one", 0, "done", 1, {"x": 1}, None, None, datetime.now(UTC))
+    end = Move(run_id, run.attempt, run.wake_seq, "succeeded", None, None, None, None, Effects(), (step,))
+    await store.execute("UPDATE vtoc_engine.runs SET wake_seq = wake_seq + 1 WHERE id = $1", run_id)
+    assert not await runs.move(end), "it was woken, and maybe cancelled"
+    assert not await runs.move(end._replace(attempt=run.attempt - 1, wake_seq=1)), "another's claim"
+    assert await runs.steps(run_id) == []
+    assert await runs.move(end._replace(wake_seq=1, effects=Effects(outbox=[outbound_row("r")])))
+    assert [row.output for row in await runs.steps(run_id)] == [{"x": 1}]
+    assert await store.fetchval("SELECT state FROM vtoc_engine.runs") == "succeeded"
+
+
+async def test_a_step_that_has_ended_is_not_changed_by_an_end(store: Store) -> None:
+    run_id = await a_run(store)
+    runs = RunRows(store, 15)
+    run = await runs.claim(run_id)
+    assert run is not None
+    step = StepRow("one", 0, "done", 1, {"x": 1}, None, None, datetime.now(UTC))
+    assert await runs.checkpoint(Checkpoint(run_id, run.attempt, step)) is not None
+    other = replace(step, output={"x": 2})
+    assert await runs.move(Move(run_id, run.attempt, 0, "failed", None, None, None, "?", Effects(), (other,)))
+    assert [row.output for row in await runs.steps(run_id)] == [{"x": 1}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,17 @@ import pytest_asyncio
 
 from tests.centre_kit import Centre, open_centre
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.queue import Hint
 from vtoc_bots.core.store.retry import DatabaseUnavailable
+from vtoc_bots.core.store.runs import Move
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 PLAYBOOKS = {
     "plain": "steps:\n  - {id: one, uses: centre.count, with: {what: salt}}\n",
+    "three": (
+        "steps:\n  - {id: one, uses: centre.count}\n  - {id: two, uses: centre.count, needs: [one]}\n"
+        "  - {id: three, uses: centre.count, needs: [two]}\n"
+    ),
     "parallel": (
         "steps:\n  - {id: held, uses: centre.wait}\n  - {id: also, uses: centre.wait}\n"
         "  - {id: swift, uses: centre.count, with: {what: salt}}\n"
@@ -67,6 +73,85 @@ async def test_a_run_cancelled_amid_parallel_steps_stops_them_all_and_begins_no_
         "holder": None,
         "lease_until": None,
     }
+
+
+async def test_a_worker_that_dies_between_the_last_step_and_the_end_leaves_that_step_alone_to_be_repeated(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = centre.runtime.runner._rows
+    whole, died = rows.move, []
+
+    async def die_once(move: Move) -> bool:
+        if not died:
+            died.append(move)
+            raise asyncio.CancelledError
+        return await whole(move)
+
+    monkeypatch.setattr(rows, "move", die_once)
+    card = await centre.answer(await centre.say("ada", "/playbook three"), 30)
+    assert "Done" in card.model_dump_json()
+    assert len(died) == 1
+    assert centre.plugin.calls == ["one:", "two:", "three:", "three:"]
+    assert len([o for o in centre.transport.sends if o.kind == "result"]) == 1
+
+
+async def test_a_run_cancelled_as_its_last_step_ends_is_cancelled_and_keeps_the_step(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, store = centre.runtime.runner._rows, centre.runtime.store
+    whole, moves = rows.move, []
+
+    async def cancel_first(move: Move) -> bool:
+        if not moves:
+            await store.execute("UPDATE vtoc_engine.runs SET cancel_by = 'bob', wake_seq = wake_seq + 1")
+        moves.append(move.state)
+        return await whole(move)
+
+    monkeypatch.setattr(rows, "move", cancel_first)
+    card = await centre.answer(await centre.say("ada", "/playbook three"))
+    assert "cancelled by bob" in card.model_dump_json().lower()
+    assert moves == ["succeeded", "cancelled"]
+    steps = "SELECT array_agg(step || ' ' || state ORDER BY index) FROM vtoc_engine.steps"
+    assert await store.fetchval(steps) == ["one done", "two done", "three done"]
+    assert centre.plugin.calls == ["one:", "two:", "three:"]
+
+
+async def test_what_a_step_did_is_kept_though_the_end_can_not_be_written(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = centre.runtime.runner._rows
+    whole, failed = rows.move, []
+
+    async def fail_once(move: Move) -> bool:
+        if not failed:
+            failed.append(move)
+            raise ValueError("no such card")
+        return await whole(move)
+
+    monkeypatch.setattr(rows, "move", fail_once)
+    card = await centre.answer(await centre.say("ada", "/playbook three"), 30)
+    assert "Done" in card.model_dump_json()
+    assert centre.plugin.calls == ["one:", "two:", "three:"]
+
+
+async def test_what_its_writer_died_before_taking_up_is_found_by_the_sweep(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands = centre.runtime.inbox_rows._hands
+    whole, dropped = hands.take, []
+
+    def drop_first(hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            if hint.entrypoint in dropped:
+                whole([hint])
+            else:
+                dropped.append(hint.entrypoint)
+
+    monkeypatch.setattr(hands, "take", drop_first)
+    assert "Done" in (await centre.answer(await centre.say("ada", "/playbook three"))).model_dump_json()
+    assert dropped == ["handle", "advance", "deliver.room"]
+    assert centre.plugin.calls == ["one:", "two:", "three:"]
+    assert len([o for o in centre.transport.sends if o.kind == "result"]) == 1
 
 
 async def test_a_run_whose_hint_a_dead_worker_took_along_is_resumed_with_its_lease(centre: Centre) -> None:

@@ -37,6 +37,8 @@ def pieces(source: str, limit: int, dialect: markup.Dialect = HTML) -> list[str]
         ("![alt](https://a.example/p.png)", '<a href="https://a.example/p.png">alt</a>'),
         ("![](https://a.example/p)", '<a href="https://a.example/p">https://a.example/p</a>'),
         ("(see https://a.example/x_y.)", '(see <a href="https://a.example/x_y">https://a.example/x_y</a>.)'),
+        ("**https://a.example**", '<b><a href="https://a.example">https://a.example</a></b>'),
+        ("- a\n-", "• a\n•"),
         ("<script>x</script>", "&lt;script&gt;x&lt;/script&gt;"),
         ("[ref]: https://a.example", '[ref]: <a href="https://a.example">https://a.example</a>'),
         ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
@@ -64,6 +66,11 @@ def test_commonmark_is_written_in_the_dialect(source: str, expected: str) -> Non
 )  # fmt: skip
 def test_the_plain_dialect_shows_addresses_and_indents_code(source: str, expected: str) -> None:
     assert written(source, markup.PLAIN) == expected
+
+
+def test_a_style_around_nothing_is_not_written() -> None:
+    blank = markup.Paragraph((markup.Words("a"), markup.Strong((markup.Words(" "),)), markup.Emphasis(())))
+    assert markup.render((blank,), HTML) == "a "
 
 
 def test_a_dialect_is_told_where_a_line_starts_and_what_stands_beside_a_mark() -> None:
@@ -106,6 +113,10 @@ def test_what_is_cut_is_opened_again() -> None:
     ]
 
 
+def test_items_keep_their_numbers_and_their_marks() -> None:
+    assert pieces(f"7. {'a' * 25}\n8. {'b' * 25}\n9.", 32) == [f"•7. {'a' * 25}", f"•8. {'b' * 25}", "•9."]
+
+
 def test_indentation_of_code_survives_a_cut() -> None:
     assert pieces("```\n" + "if x:\n    y = 1234567890\n" * 3 + "```", 32)[0].startswith("<pre>if x:\n    y")
     assert pieces("```\n" + "a" * 30 + "\n    b\n```", 32) == [f"<pre>{'a' * 30}</pre>", "<pre>    b</pre>"]
@@ -140,6 +151,15 @@ def test_markup_that_is_longer_than_a_piece_becomes_words() -> None:
     found = pieces(f"see [the map](https://a.example/{'x' * 60}) now", 64, Discord())
     assert "".join(found).replace("\\", "").count("x") == 61
     assert all(len(piece) <= 64 for piece in found)
+    assert pieces(f"**a**\n\n[b](https://a.example/{'x' * 60})", 64, Discord())[0] == "**a**"
+
+
+def test_blocks_that_fit_only_one_by_one_are_parted() -> None:
+    class Spacious(markup.Dialect):
+        def measure(self, rendered: str) -> int:
+            return len(rendered) + 20 * rendered.count("\n\n")
+
+    assert pieces("a\n\nb\n\nc", 32, Spacious()) == ["a\n\nb", "c"]
 
 
 def test_a_limit_that_holds_nothing_is_refused() -> None:

@@ -99,14 +99,24 @@ def test_long_texts_of_a_table_are_wrapped_and_numbers_are_not() -> None:
         "     n  note\n------  --------\n     1  one two\n        three\n100000  four"
     )
     assert markup.table_text(table, 15) is None
+    assert markup.table_text(table.model_copy(update={"columns": ("n" * 30, "note")}), 30) is None
     assert markup.table_text(table) == "     n  note\n------  -------------\n     1  one two three\n100000  four"
 
 
 def test_a_table_without_rows_says_so_and_missing_cells_are_empty() -> None:
     assert markup.table_text(Table(columns=("a", "b"), rows=())) == "a  b\n-  -\n(no rows)"
     assert markup.table_text(Table(columns=("a", "b"), rows=(("x",), ("x", "y", "z")))) == "a  b\n-  -  -\nx\nx  y  z"
-    assert markup.table_text(Table(columns=(), rows=()), 20) == "\n(no rows)"
+    assert markup.table_text(Table(columns=(), rows=()), 20) == "\n\n(no rows)"
     assert markup.render(markup.table_records(Table(columns=("a", "b"), rows=())), Html()) == "a · b: no rows"
+
+
+def test_every_piece_of_a_table_begins_with_the_heads() -> None:
+    table = TRACKS.model_copy(update={"rows": tuple((f"RA{number}", "1") for number in range(6))})
+    (part,) = markup.parts_of_card(Card(blocks=(table,)), columns=20)
+    first, second = markup.pieces(part.nodes, Html(), 70)
+    heads = "callsign  alt\n--------  ---"
+    assert first == f"<pre>{heads}\nRA0         1\nRA1         1\nRA2         1</pre>"
+    assert second == f"<pre>{heads}\nRA3         1\nRA4         1\nRA5         1</pre>"
 
 
 def test_a_table_that_is_too_wide_becomes_records() -> None:
@@ -116,11 +126,21 @@ def test_a_table_that_is_too_wide_becomes_records() -> None:
 
 def test_a_long_table_that_is_too_wide_becomes_a_file_and_the_text_says_so() -> None:
     table = TRACKS.model_copy(update={"rows": tuple((f"RA{number}", "1") for number in range(9))})
-    (part,) = markup.parts_of_card(Card(blocks=(table,)), columns=10)
+    part, second = markup.parts_of_card(Card(blocks=(table, table)), columns=10)
+    assert second.file is not None
+    assert second.file.name == "table-2.csv"
     assert markup.render(part.nodes, markup.PLAIN) == "9 rows in the file table.csv: callsign · alt"
     assert part.file is not None
     assert (part.file.name, part.file.content_type) == ("table.csv", "text/csv")
     assert part.file.data.decode("utf-8-sig").splitlines()[:2] == ["callsign,alt", "RA0,1"]
+
+
+def test_a_table_of_more_rows_than_anybody_reads_in_a_chat_becomes_a_file() -> None:
+    table = TRACKS.model_copy(update={"rows": tuple((f"RA{number}", "1") for number in range(101))})
+    (part,) = markup.parts_of_card(Card(blocks=(table,)), columns=40)
+    assert part.file is not None
+    assert len(part.file.data.splitlines()) == 102
+    assert markup.text_of_card(Card(blocks=(table,))).count("RA") == 101
 
 
 def test_a_spreadsheet_runs_no_cell_and_reads_numbers_as_numbers() -> None:
@@ -153,7 +173,9 @@ def test_a_spreadsheet_runs_no_cell_and_reads_numbers_as_numbers() -> None:
 
 
 def test_a_card_as_plain_text_keeps_every_row() -> None:
-    table = Table(columns=("a" * 60, "b" * 60), rows=tuple((f"row {number}", "x") for number in range(20)))
+    table = Table(
+        columns=("a" * 60, "b" * 60), rows=tuple((f"row {number}", "x") for number in range(20)), numeric=(0, 1)
+    )
     text = markup.text_of_card(Card.of("T", "*soft*", table, footer="id"), may_be_repeat=True)
     assert text.startswith("(may be a repeat)\n\nT\n\nsoft\n\n")
     assert all(f"row {number}" in text for number in range(20))

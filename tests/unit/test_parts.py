@@ -21,6 +21,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.slept: list[float] = []
+        self.asked = asyncio.Event()
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -30,6 +31,7 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        self.asked.set()
         await asyncio.sleep(0)
 
 
@@ -70,8 +72,7 @@ async def test_what_a_person_must_mend_is_said_in_a_line_and_not_hurried(error: 
 
     with capture_logs() as logs:
         parts.forever("transport.x", work)
-        while not clock.slept:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(clock.asked.wait(), 5)
     assert (clock.slept[0] == FOR_A_PERSON_SECONDS) is waits
     assert [(log["event"], log.get("exc_info")) for log in logs] == [("part_failed", None)]
     await parts.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,9 @@ class Worker:
         self._clock = clock
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._managers: dict[str, QueueManager] = {}
+        self._lane_of = {entrypoint: lane for lane in lanes for entrypoint in lane.work}
+        self._busy = dict.fromkeys((lane.name for lane in lanes), 0)
+        self._group: asyncio.TaskGroup | None = None
         self._stopping = False
         self.connected: dict[str, bool] = {lane.name: False for lane in lanes}
         # PgQueuer reports every lost connection with a traceback; the supervisor below says it once, in our words.
@@ -134,14 +138,62 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; returns when the jobs in hand are done."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             for lane in self._lanes:
                 group.create_task(self._supervise(lane), name=f"queue:{lane.name}")
+
+    def free(self, places: int) -> list[str]:
+        """The entrypoints of lanes that are at work and will be at most half busy with so many jobs more."""
+        if self._stopping:
+            return []
+        return [
+            entrypoint
+            for entrypoint, lane in self._lane_of.items()
+            if self.connected[lane.name] and self._busy[lane.name] + places <= lane.concurrency // 2
+        ]
+
+    def take(self, hint: Hint) -> bool:
+        """Begin the work of a job that nobody queued; False when it is not of this worker's lanes or it has ended."""
+        lane = self._lane_of.get(hint.entrypoint)
+        if lane is None or self._group is None:
+            return False
+        work = self._do(lane, hint.entrypoint, hint.payload)
+        try:
+            # In a context of its own, as a job is: it is no part of whatever wrote the row.
+            self._group.create_task(work, name=f"handed:{hint.entrypoint}", context=contextvars.Context())
+        except RuntimeError:  # the last job has just ended after `stop`
+            work.close()
+            return False
+        return True
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those in hand are done."""
         self._stopping = True
         for manager in self._managers.values():
             manager.shutdown.set()
+
+    def _job_of(self, lane: Lane) -> Callable[[Job], Awaitable[None]]:
+        async def run(job: Job) -> None:
+            await self._do(lane, job.entrypoint, (job.payload or b"").decode())
+
+        return run
+
+    async def _do(self, lane: Lane, entrypoint: str, payload: str) -> None:
+        outcome = "done"
+        self._busy[lane.name] += 1
+        try:
+            await lane.work[entrypoint](payload)
+        except (LostLease, TransientError) as error:
+            # Expected when Postgres restarts, for many jobs at once: their tracebacks would hold the loop for seconds.
+            logger.warning("job_put_off", entrypoint=entrypoint, payload=payload, error=str(error))
+        except Exception:
+            outcome = "failed"
+            # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.
+            logger.exception("job_failed", entrypoint=entrypoint, payload=payload)
+        finally:
+            self._busy[lane.name] -= 1
+        if self._metrics is not None:
+            self._metrics.job_ended(entrypoint.partition(".")[0], outcome)
 
     async def _supervise(self, lane: Lane) -> None:
         failures = 0
@@ -174,8 +226,8 @@ class Worker:
             )
             manager = QueueManager(queries, channel=settings.channel)
             manager.min_dequeue_poll_interval = timedelta(milliseconds=10)
-            for entrypoint, work in lane.work.items():
-                manager.entrypoint(entrypoint)(_job_of(work, self._metrics))
+            for entrypoint in lane.work:
+                manager.entrypoint(entrypoint)(self._job_of(lane))
             self._managers[lane.name] = manager
             if self._stopping:
                 return
@@ -223,25 +275,6 @@ async def _until_either(task: asyncio.Future[None], ended: asyncio.Event) -> Non
         raise ConnectionError("the connection to Postgres ended") from None
     finally:
         watch.cancel()
-
-
-def _job_of(work: Work, metrics: Metrics | None) -> Callable[[Job], Awaitable[None]]:
-    async def run(job: Job) -> None:
-        payload = (job.payload or b"").decode()
-        outcome = "done"
-        try:
-            await work(payload)
-        except (LostLease, TransientError) as error:
-            # Expected when Postgres restarts, for many jobs at once: their tracebacks would hold the loop for seconds.
-            logger.warning("job_put_off", entrypoint=job.entrypoint, payload=payload, error=str(error))
-        except Exception:
-            outcome = "failed"
-            # The job is deleted either way: the row decides what comes next, and the sweeper hints at it again.
-            logger.exception("job_failed", entrypoint=job.entrypoint, payload=payload)
-        if metrics is not None:
-            metrics.job_ended(job.entrypoint.partition(".")[0], outcome)
-
-    return run
 
 
 async def _close(connection: asyncpg.Connection) -> None:

@@ -23,6 +23,7 @@ from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.floods import Floods
+from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.installation import packaged_playbooks, user_name
@@ -196,7 +197,8 @@ class Runtime:
 
     def _compose_engine(self) -> None:
         settings, store, clock, lease = self.settings, self.store, self.clock, self.settings.lease_seconds
-        self.inbox_rows, self.outbox_rows = InboxRows(store), OutboxRows(store)
+        hands = Hands(self.parts.workers)
+        self.inbox_rows, self.outbox_rows = InboxRows(store, hands), OutboxRows(store, hands)
         handling = ConversationLeases(store, HANDLE, lease)
         self.delivering = ConversationLeases(store, DELIVER, lease)
         of = attrgetter("conversation")
@@ -237,7 +239,7 @@ class Runtime:
             address=lambda: self.address,
         )
         self.board = ProgressBoard(store, clock)
-        rows = RunRows(store, lease)
+        rows = RunRows(store, lease, hands)
         self.runner = Runner(
             rows,
             self.library,
@@ -250,10 +252,8 @@ class Runtime:
             self.observers,
             lease,
         )
-        for group in (
-            *(*self.inbox_rows.groups, *self.outbox_rows.groups, *rows.groups),
-            *(*handling.groups, *self.delivering.groups),
-        ):
+        groups = (*self.inbox_rows.groups, *self.outbox_rows.groups, *rows.groups, *handling.groups)
+        for group in (*groups, *self.delivering.groups):
             self.metrics.watch_group(group.name, group.stats)
         self.sweeper = Sweeper(
             Sweeps(store),

@@ -45,7 +45,7 @@ from vtoc_bots.core.markup.parts import (
 )
 from vtoc_bots.core.markup.render import render
 from vtoc_bots.core.markup.split import pieces
-from vtoc_bots.core.markup.tables import table_cells, table_csv, table_records, table_text
+from vtoc_bots.core.markup.tables import table_block, table_cells, table_csv, table_records, table_text
 
 __all__ = [
     "EXERCISE",
@@ -85,6 +85,7 @@ __all__ = [
     "render",
     "share_done",
     "step_words",
+    "table_block",
     "table_cells",
     "table_csv",
     "table_records",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from typing import Final
 
 from rich.cells import cell_len
@@ -22,15 +23,20 @@ def wrapped(text: str, cells: int) -> list[str]:
     """The text in lines of at most so many cells (2 or more): between words, or else within them."""
     lines: list[str] = []
     rest = text
-    while cell_len(rest) > cells:
-        fits = len(rest)
-        while cell_len(rest[:fits]) > cells:
-            fits = min(fits - 1, cells * 2) if fits > cells * 2 else fits - 1
+    while (fits := _fitting(rest, cells)) < len(rest):
         space = rest.rfind(" ", 1, fits + 1)
         end = space if space > 0 else boundary(rest, fits)
         lines.append(rest[:end].rstrip(" "))
         rest = rest[end:].lstrip(" ")
     return [*lines, rest] if rest or not lines else lines
+
+
+def _fitting(text: str, cells: int) -> int:
+    """How many code points from its beginning are at most so many cells wide."""
+    most = cells
+    while most < len(text) and cell_len(text[:most]) <= cells:
+        most *= 2  # marks without width are many in some scripts
+    return bisect_right(range(min(most, len(text)) + 1), cells, key=lambda at: cell_len(text[:at])) - 1
 
 
 def boundary(text: str, most: int) -> int:

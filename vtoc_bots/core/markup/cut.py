@@ -89,8 +89,10 @@ def _cut_all(nodes: Sequence[Any], at: int) -> tuple[tuple[Any, ...], tuple[Any,
 
 def _cut(node: Any, at: int) -> tuple[Any, Any]:
     match node:
-        case Words() | Code() | CodeBlock():
+        case Words() | Code():
             return replace(node, text=node.text[:at]), replace(node, text=node.text[at:])
+        case CodeBlock():
+            return replace(node, text=node.text[:at]), replace(node, text=node.text[at:], continued=True)
         case Listing():
             head, tail = _cut_all(node.items, at)
             return replace(node, items=head), _later(node, tail)
@@ -177,8 +179,7 @@ def _trimmed_one(node: Any, *, end: bool) -> Any:
             items = _trimmed(node.items, end=end)
             return (replace(node, items=items) if end else _later(node, items)) if items else None
         case Item():
-            children = _trimmed(node.children, end=end)
-            return replace(node, children=children) if children or not node.continued else None
+            return replace(node, children=_trimmed(node.children, end=end))  # its mark is seen without any text
         case _:
             children = _trimmed(node.children, end=end)
             return replace(node, children=children) if children else None

@@ -77,10 +77,16 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
-    """Text in a fixed pitch whose lines stay as they are; it ends without a line end."""
+    """Text in a fixed pitch whose lines stay as they are; it ends without a line end.
+
+    `again` is what each piece after the first begins with, such as the heads of a table; one that is `continued` is
+    such a piece.
+    """
 
     text: str
     language: str = ""
+    again: str = ""
+    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True)

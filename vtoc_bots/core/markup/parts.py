@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from types import MappingProxyType
 from typing import Final
 
@@ -28,7 +29,6 @@ from vtoc_bots.core.markup.clean import clean_line
 from vtoc_bots.core.markup.dialect import PLAIN
 from vtoc_bots.core.markup.nodes import (
     Break,
-    CodeBlock,
     Emphasis,
     Heading,
     Inline,
@@ -41,7 +41,7 @@ from vtoc_bots.core.markup.nodes import (
 )
 from vtoc_bots.core.markup.parse import parse
 from vtoc_bots.core.markup.render import render
-from vtoc_bots.core.markup.tables import table_csv, table_records, table_text
+from vtoc_bots.core.markup.tables import table_block, table_csv, table_records
 
 EXERCISE: Final = "EXERCISE: made-up traffic, nothing in this is real"
 REPEAT: Final = "(may be a repeat)"
@@ -51,8 +51,11 @@ STEP_MARKS: Final = MappingProxyType(
     {"planned": "·", "running": "▶", "done": "✓", "skipped": "–", "waiting": "⏸", "failed": "✗"}
 )
 BAR_CELLS: Final = 10
+TEXT_CELLS: Final = 72
 MOST_RECORDS: Final = 8
 """Rows above which a table that is too wide becomes a file."""
+MOST_ROWS: Final = 100
+"""Rows above which any table does: nobody reads more in a chat."""
 
 
 class PartKind(StrEnum):
@@ -97,35 +100,40 @@ class Part:
 
 
 def parts_of_card(
-    card: Card, *, columns: int, may_be_repeat: bool = False, most_records: int = MOST_RECORDS
+    card: Card,
+    *,
+    columns: int,
+    may_be_repeat: bool = False,
+    most_records: int = MOST_RECORDS,
+    most_rows: int = MOST_ROWS,
 ) -> tuple[Part, ...]:
     """Every part of the card in reading order.
 
     A table is in a fixed pitch where it is at most `columns` cells wide; else its rows are records below each other;
-    else, with more than `most_records` rows, it is a file and the text says so.
+    else, with more than `most_records` rows, or in any case with more than `most_rows`, it is a file and the text says
+    so.
     """
-    return tuple(_parts(card, columns, may_be_repeat, most_records))
+    return tuple(_parts(card, may_be_repeat, lambda table, nth: _table(table, nth, columns, most_records, most_rows)))
 
 
 def text_of_card(card: Card, *, may_be_repeat: bool = False) -> str:
     """All that the card says as plain text: for a notification, a fallback, an alternative text."""
-    parts = parts_of_card(card, columns=72, may_be_repeat=may_be_repeat, most_records=len(_longest(card)))
+    parts = _parts(
+        card, may_be_repeat, lambda table, nth: _table(table, nth, TEXT_CELLS, len(table.rows), len(table.rows))
+    )
     return render([node for part in parts for node in part.nodes], PLAIN)
 
 
-def _longest(card: Card) -> Sequence[object]:
-    return max((block.rows for block in card.blocks if isinstance(block, Table)), key=len, default=())
-
-
-def _parts(card: Card, columns: int, may_be_repeat: bool, most_records: int) -> Iterator[Part]:
+def _parts(card: Card, may_be_repeat: bool, of_table: Callable[[Table, int], Part]) -> Iterator[Part]:
     if card.exercise:
         yield Part(PartKind.EXERCISE, _line(Strong((Words(EXERCISE),))))
     if may_be_repeat:
         yield Part(PartKind.REPEAT, _line(Emphasis((Words(REPEAT),))))
     if title := title_of_card(card):
         yield Part(PartKind.TITLE, (Heading((Words(title),)),))
+    tables = count(1)
     for block in card.blocks:
-        yield _table(block, columns, most_records) if isinstance(block, Table) else _part(block)
+        yield of_table(block, next(tables)) if isinstance(block, Table) else _part(block)
     if card.footer:
         yield Part(PartKind.FOOTER, (Paragraph(words(card.footer)),))
 
@@ -161,15 +169,16 @@ def _part(block: Text | Fields | Plan | Progress | Divider | Image | File | Butt
             return Part(kind, _line(Words(labels)), block)
 
 
-def _table(table: Table, columns: int, most_records: int) -> Part:
-    text = table_text(table, columns)
-    if text is not None:
-        return Part(PartKind.TABLE, (CodeBlock(text),), table)
-    if len(table.rows) <= most_records:
+def _table(table: Table, nth: int, columns: int, most_records: int, most_rows: int) -> Part:
+    block = table_block(table, columns) if len(table.rows) <= most_rows else None
+    if block is not None:
+        return Part(PartKind.TABLE, (block,), table)
+    if len(table.rows) <= min(most_records, most_rows):
         return Part(PartKind.TABLE, table_records(table), table)
     heads = " · ".join(clean_line(head) for head in table.columns)
-    note = Words(f"{len(table.rows)} rows in the file table.csv: {heads}")
-    return Part(PartKind.TABLE, _line(note), table, TableFile("table.csv", "text/csv", table_csv(table)))
+    name = "table.csv" if nth == 1 else f"table-{nth}.csv"
+    note = Words(f"{len(table.rows)} rows in the file {name}: {heads}")
+    return Part(PartKind.TABLE, _line(note), table, TableFile(name, "text/csv", table_csv(table)))
 
 
 def step_words(step: PlanStep) -> str:

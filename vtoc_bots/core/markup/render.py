@@ -61,7 +61,8 @@ class _Writer:
             case Heading():
                 return dialect.heading(self._inlines(node.children, _HEADING), node.level).split("\n")
             case CodeBlock():
-                return self._kept(dialect.code_block(node.text, node.language), verbatim=not dialect.indents_code)
+                value = f"{node.again}\n{node.text}" if node.continued and node.again else node.text
+                return self._kept(dialect.code_block(value, node.language), verbatim=not dialect.indents_code)
             case Quote():
                 inner = _Writer(dialect, self._lists, self._quotes + 1).blocks(node.children)
                 quote = dialect.quote("\n".join(inner), self._quotes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from rich.cells import cell_len
@@ -13,7 +14,7 @@ from rich.cells import cell_len
 from vtoc_bots.core.cards import Table
 from vtoc_bots.core.markup.cells import padded, wrapped
 from vtoc_bots.core.markup.clean import clean, clean_line
-from vtoc_bots.core.markup.nodes import Break, Inline, Node, Paragraph, Strong, Words
+from vtoc_bots.core.markup.nodes import Break, CodeBlock, Inline, Node, Paragraph, Strong, Words
 
 NARROWEST: Final = 8
 """Cells below which a column of text is not wrapped: it could not be read."""
@@ -33,6 +34,12 @@ def table_text(table: Table, columns: int | None = None) -> str | None:
 
     With `columns`, the width in cells: long texts are wrapped; None where it would still be wider.
     """
+    block = table_block(table, columns)
+    return None if block is None else block.text
+
+
+def table_block(table: Table, columns: int | None = None) -> CodeBlock | None:
+    """The same as a code block; where it is cut, each piece begins with the heads."""
     rows = table_cells(table)
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
     if columns is not None:
@@ -40,16 +47,16 @@ def table_text(table: Table, columns: int | None = None) -> str | None:
         if fitted is None:
             return None
         widths = fitted
-    lines: list[str] = []
-    for index, row in enumerate(rows):
-        parts = [wrapped(cell, max(2, width)) for cell, width in zip(row, widths, strict=True)]
-        for number in range(max((len(part) for part in parts), default=0)):
-            line = [part[number] if number < len(part) else "" for part in parts]
-            cells = (padded(cell, widths[c], right=c in table.numeric) for c, cell in enumerate(line))
-            lines.append(_GAP.join(cells).rstrip())
-        if index == 0:
-            lines.append(_GAP.join("-" * width for width in widths).rstrip())
-    return "\n".join([*lines, *([] if table.rows else ["(no rows)"])])
+    heads, *body = ("\n".join(_lines(row, widths, table.numeric)) for row in rows)
+    heads += "\n" + _GAP.join("-" * width for width in widths).rstrip()
+    return CodeBlock("\n".join([heads, *(body or ["(no rows)"])]), again=heads)
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], numeric: Sequence[int]) -> Iterator[str]:
+    """The lines of a row whose cells are wrapped to these widths."""
+    cells = [wrapped(cell, max(2, width)) for cell, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*cells, fillvalue=""):
+        yield _GAP.join(padded(part, widths[c], right=c in numeric) for c, part in enumerate(parts)).rstrip()
 
 
 def _fitted(widths: Sequence[int], numeric: frozenset[int], most: int) -> list[int] | None:

@@ -12,6 +12,7 @@ import structlog
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.playbooks.decisions import Parked
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.pool import Store
@@ -110,6 +111,12 @@ def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) 
     effects = Effects()
     add_run_outbound(effects, run, "progress", OutboundKind.PROGRESS, card, only_revise=only_revise)
     return effects
+
+
+def add_prompt(effects: Effects, run: ClaimedRun, parked: Parked) -> None:
+    """Put a waiting step's question to the conversation; the next plain message there answers it."""
+    card = Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private, asks=True)
+    add_run_outbound(effects, run, f"prompt:{parked.step}", OutboundKind.APPROVAL, card)
 
 
 def result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:

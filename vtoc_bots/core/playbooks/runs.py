@@ -11,12 +11,10 @@ from uuid import UUID
 
 import structlog
 
-from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.errors import LostLease, TransientError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import Grip, LeaseKeeper
-from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import span
@@ -30,17 +28,17 @@ from vtoc_bots.core.playbooks.decisions import (
     Changes,
     Fail,
     Finish,
-    Parked,
     RunSteps,
     RunView,
     StepCall,
     StepState,
     Wait,
 )
+from vtoc_bots.core.playbooks.endings import end_effects
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
-from vtoc_bots.core.playbooks.progress import ProgressBoard, add_run_outbound, progress_effects, result_card
+from vtoc_bots.core.playbooks.progress import ProgressBoard, add_prompt
 from vtoc_bots.core.playbooks.step_context import StepContext
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.effects import Effects
@@ -115,6 +113,8 @@ class _Advance:
         self._wake_seq, self._cancel_by = run.wake_seq, run.cancel_by
         self._steps: dict[str, StepRow] = {}
         self._running: dict[str, str] = {}
+        self._unstored: list[StepRow] = []
+        """Checkpoints that go with the next write; no step begins before they are stored."""
 
     async def go(self) -> None:
         run = self._run
@@ -134,8 +134,13 @@ class _Advance:
         if run.attempt > 1:
             await self._load()
         self._playbook, self._station, self._operator = playbook, station, operator
-        while await self._step():
-            pass
+        try:
+            while await self._step():
+                pass
+        except Exception:
+            # What was done stays done, whatever is wrong with what follows from it.
+            await self._store_all()
+            raise
 
     async def _load(self) -> None:
         self._steps = {row.step: row for row in await self._rows.steps(self._run.id)}
@@ -146,22 +151,23 @@ class _Advance:
         match decision:
             case RunSteps():
                 await self._apply(decision.changes)
+                await self._store_all()
                 await self._run_all(decision.calls)
                 return True
             case Wait():
+                await self._apply(decision.changes)
                 return not await self._park(decision)
             case Finish():
                 await self._apply(decision.changes)
-                await self._end(self._playbook, "succeeded", decision.card, None)
+                return not await self._end(self._playbook, "succeeded", decision.card, None)
             case Fail():
                 await self._apply(decision.changes)
                 where = f"step {decision.step}: " if decision.step else ""
-                await self._end(self._playbook, "failed", None, where + decision.error)
+                return not await self._end(self._playbook, "failed", None, where + decision.error)
             case Cancel():
-                await self._end(self._playbook, "cancelled", None, f"cancelled by {decision.by}")
+                return not await self._end(self._playbook, "cancelled", None, f"cancelled by {decision.by}")
             case _:
                 assert_never(decision)
-        return False
 
     async def _decide(self) -> decisions.Decision:
         run = self._run
@@ -187,24 +193,27 @@ class _Advance:
         return plan(self._playbook, view, rows, approvals, self._clock.now())
 
     async def _apply(self, changes: Changes) -> None:
-        """Write the rows of a decision. Each is written once however often it is tried."""
+        """The rows of a decision: its steps go with the next write, its questions are put at once."""
         for settled in changes.settled:
-            await self._store(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
+            self._keep(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
         for parked in changes.parked:
-            await self._store(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
+            self._keep(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
         prompts = [parked for parked in changes.parked if parked.prompt]
         if changes.asks or changes.lapsed or prompts:
+            await self._store_all()
             effects = self._runner._approvals.effects(self._run, changes)
             for parked in prompts:
-                self._ask(effects, parked)
+                add_prompt(effects, self._run, parked)
             await self._move("ready", effects=effects)
             await self._runner._approvals.lapse(self._run.id, changes.lapsed)
 
-    def _ask(self, effects: Effects, parked: Parked) -> None:
-        """Put a waiting step's question to the conversation; the next plain message there answers it."""
-        run = self._run
-        card = Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private, asks=True)
-        add_run_outbound(effects, run, f"prompt:{parked.step}", OutboundKind.APPROVAL, card)
+    def _keep(self, row: StepRow) -> None:
+        self._steps[row.step] = row
+        self._unstored.append(row)
+
+    async def _store_all(self) -> None:
+        rows, self._unstored = self._unstored, []
+        await asyncio.gather(*(self._store(row) for row in rows))
 
     async def _store(self, row: StepRow) -> None:
         stored = await self._rows.checkpoint(Checkpoint(self._run.id, self._run.attempt, row))
@@ -244,7 +253,12 @@ class _Advance:
         finally:
             self._running.pop(call.step, None)
         self._runner._metrics.step_ended(call.action, state)
-        await self._store(StepRow(call.step, call.index, state, call.tries, output, error, due, started))
+        row = StepRow(call.step, call.index, state, call.tries, output, error, due, started)
+        if not self._running:
+            self._keep(row)
+            return
+        # The steps beside it may run for long yet.
+        await self._store(row)
         self._tell()
 
     async def _act(self, call: StepCall) -> Any:
@@ -300,13 +314,17 @@ class _Advance:
 
     async def _park(self, decision: Wait) -> bool:
         """Park the run; False when it was woken meanwhile and is to be looked at again."""
-        await self._apply(decision.changes)
         if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until):
             self._moved("waiting")
             return True
+        await self._look_again()
+        return False
+
+    async def _look_again(self) -> None:
+        """Take in what happened since the run was last looked at."""
+        await self._store_all()
         await self._read_wakes()
         await self._load()
-        return False
 
     async def _read_wakes(self) -> None:
         wakes = await self._rows.wakes(self._run.id, self._run.attempt)
@@ -316,32 +334,21 @@ class _Advance:
 
     async def _end(
         self, playbook: Playbook | None, state: str, card: Mapping[str, Any] | None, error: str | None
-    ) -> None:
-        """End the run and tell: the result where the question was asked, the last of its progress, the audit."""
+    ) -> bool:
+        """End the run and tell; False when it was woken as its last step ended, and is to be looked at again."""
         run = self._run
-        effects = Effects()
-        add_run_outbound(effects, run, "result", OutboundKind.RESULT, result_card(run, state, card, error))
-        if playbook is not None:
-            last = progress_card(playbook, self._steps.values(), {}, state, run)
-            effects.outbox += progress_effects(run, last, only_revise=True).outbox
-        effects.audit.append(
-            audit_row(
-                actor=f"run:{run.id}",
-                event=f"run.{state}",
-                subject=f"playbook:{run.playbook}",
-                station=run.station,
-                detail={"error": error, "steps": {row.step: row.state for row in self._steps.values()}},
-                correlation_id=run.correlation_id,
-                at=self._clock.now(),
-            )
-        )
+        effects = end_effects(run, playbook, self._steps.values(), state, card, error, self._clock.now())
         self._runner._board.drop(run.id)
         if not await self._try_move(state, result=card, error=error, effects=effects):
-            raise LostLease(f"run {short_id(run.id)} was taken over before it ended")
+            if not self._unstored:
+                raise LostLease(f"run {short_id(run.id)} was taken over before it ended")
+            await self._look_again()
+            return False
         if playbook is None or playbook.has_approvals or run.must_approve:
             await self._runner._approvals.void(run.id)
         self._moved(state)
         logger.info("run_ended", run=short_id(run.id), playbook=run.playbook, state=state, error=error)
+        return True
 
     def _moved(self, state: str) -> None:
         run = self._run
@@ -372,5 +379,9 @@ class _Advance:
             result,
             error,
             effects or Effects(),
+            tuple(self._unstored),
         )
-        return await self._rows.move(move)
+        moved = await self._rows.move(move)
+        if moved:
+            self._unstored = []
+        return moved

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.queue import Hint, hint_insert
+from vtoc_bots.core.store.connection import Connection
 
 Row = dict[str, Any]
 
@@ -28,6 +29,7 @@ class Effects:
         return any((self.outbox, self.runs, self.approvals, self.buttons, self.dialogs, self.audit, self.hints))
 
 
+_QUEUE: Final = hint_insert("SELECT * FROM unnest($1::int[], $2::text[], $3::text[])")
 _KINDS: Final = ("outbox", "runs", "approvals", "buttons", "dialogs", "audit")
 REVISED: Final = ("progress", "approval", "page")
 """Kinds of outbound that a later one under the same key revises."""
@@ -55,28 +57,34 @@ def effect_arguments(owned: Iterable[tuple[UUID, Effects]]) -> list[Any]:
     return [*(rows[kind] for kind in _KINDS), hints]
 
 
-def effects_sql(first: int) -> str:
+def effects_sql(first: int, free: str | None = None) -> str:
     """WITH queries that insert the effects whose owner is in the query `head(id)`.
 
     `first` is the number of the first of the seven jsonb parameters that `effect_arguments` gives. A progress, approval
     or page outbound that exists is revised; anything else that exists is left alone, so doing it again does nothing.
+
+    With `free`, the parameter of a text[] of entrypoints that the writer takes up itself, no hint is queued: HANDED_SQL
+    ends the statement, and `outcomes` takes care of them. Where nothing else is to be sent in the conversation, an
+    outbound so handed over is ``unknown`` from the start, since nobody could say whether a writer that died had begun
+    to send it. So its beginning needs no commit of its own.
     """
     outbox, runs, approvals, buttons, dialogs, audit, hints = (f"${first + n}" for n in range(7))
-    queue_hints = hint_insert(
-        f"""SELECT 30, 'deliver.' || c.queue, c.id
-            FROM (SELECT DISTINCT conversation FROM new_outbox WHERE due_at <= now()) o
-            JOIN vtoc_engine.conversations c ON c.id = o.conversation
-            UNION ALL SELECT 10, 'advance', id::text FROM new_runs
-            UNION ALL SELECT r.priority, r.entrypoint, r.payload
-            FROM jsonb_to_recordset({hints}::jsonb) AS r(owner uuid, priority int, entrypoint text, payload text)
-            JOIN head ON head.id = r.owner"""
-    )
+    # Even an insert of no rows would notify every lane.
+    queued = "" if free else f", new_hints AS ({hint_insert('SELECT * FROM wanted')})"
     return f"""
 new_outbox AS (
     INSERT INTO vtoc_engine.outbox AS old (id, key, transport, conversation, kind, card, reply_to, private_to,
-        reply_context, message_id, run_id, due_at, expires_at, correlation_id, trace)
+        reply_context, message_id, run_id, state, due_at, expires_at, correlation_id, trace)
     SELECT r.id, r.key, r.transport, r.conversation, r.kind, r.card, r.reply_to, r.private_to, r.reply_context,
-        r.message_id, r.run_id, now() + make_interval(secs => coalesce(r.delay, 0)),
+        r.message_id, r.run_id,
+        CASE WHEN r.kind <> 'progress' AND coalesce(r.delay, 0) = 0
+            AND EXISTS (SELECT 1 FROM vtoc_engine.conversations c WHERE c.id = r.conversation
+                AND 'deliver.' || c.queue = ANY({free or "'{}'"}) AND coalesce(c.deliver_until < now(), true))
+            AND NOT EXISTS (SELECT 1 FROM vtoc_engine.outbox earlier
+                WHERE earlier.conversation = r.conversation AND earlier.state IN ('due', 'unknown')
+                    AND earlier.kind <> 'progress')
+        THEN 'unknown' ELSE 'due' END,
+        now() + make_interval(secs => coalesce(r.delay, 0)),
         now() + make_interval(secs => r.keep), r.correlation_id, r.trace
     FROM jsonb_to_recordset({outbox}::jsonb) AS r(owner uuid, id uuid, key text, transport text, conversation text,
         kind text, card jsonb, reply_to text, private_to text, reply_context jsonb, message_id uuid, run_id uuid,
@@ -140,6 +148,45 @@ new_outbox AS (
         subject text, station text, detail jsonb, detail_digest text, correlation_id uuid)
     JOIN head ON head.id = r.owner
     ON CONFLICT (id) DO NOTHING
-), new_hints AS (
-    {queue_hints}
-)"""
+), wanted(priority, entrypoint, payload) AS (
+    SELECT 30, 'deliver.' || c.queue, c.id
+    FROM (SELECT DISTINCT conversation FROM new_outbox WHERE due_at <= now()) o
+    JOIN vtoc_engine.conversations c ON c.id = o.conversation
+    UNION ALL SELECT 10, 'advance', id::text FROM new_runs
+    UNION ALL SELECT r.priority, r.entrypoint, r.payload
+    FROM jsonb_to_recordset({hints}::jsonb) AS r(owner uuid, priority int, entrypoint text, payload text)
+    JOIN head ON head.id = r.owner
+)
+{queued}"""
+
+
+HANDED_SQL: Final = """
+SELECT id, NULL::text AS entrypoint, NULL::text AS payload FROM head
+UNION ALL SELECT NULL, entrypoint, payload FROM wanted"""
+"""The end of a statement with `effects_sql`: its rows say which heads were changed and what is to be taken up."""
+
+
+class Outcome(NamedTuple):
+    """What became of one item of a group; what the whole group handed over goes with its first."""
+
+    done: bool
+    handed: tuple[Hint, ...] = ()
+
+
+async def outcomes(
+    connection: Connection, ids: Sequence[UUID], rows: Iterable[Mapping[str, Any]], free: Collection[str]
+) -> list[Outcome]:
+    """An outcome an id, from the rows of `HANDED_SQL`; what is not of the entrypoints in `free` is queued."""
+    done: set[UUID] = set()
+    hints: list[Hint] = []
+    for row in rows:
+        if row["entrypoint"] is None:
+            done.add(row["id"])
+        else:
+            hints.append(Hint(row["entrypoint"], row["payload"]))
+    if queued := [hint for hint in hints if hint.entrypoint not in free]:
+        columns = zip(*((hint.priority, *hint) for hint in queued), strict=True)
+        await connection.execute(_QUEUE, *(list(column) for column in columns))
+    made = [Outcome(owner in done) for owner in ids]
+    made[0] = Outcome(made[0].done, tuple(hint for hint in hints if hint.entrypoint in free))
+    return made

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
 
@@ -48,9 +49,12 @@ class Ended(NamedTuple):
 
 
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
+# What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it
+# (their beginning is on disk before they send), that process knows better.
 _NEXT: Final = """
 WITH first AS (
-    SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at
+    SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at,
+        o.state = 'unknown' AND o.attempt = 0 AND o.id = ANY($3) AS is_unbegun
     FROM unnest($1::text[], $2::int[]) AS w(conversation, attempt)
     JOIN vtoc_engine.conversations c ON c.id = w.conversation AND c.deliver_attempt = w.attempt
     JOIN vtoc_engine.outbox o ON o.conversation = c.id
@@ -61,9 +65,14 @@ WITH first AS (
     ORDER BY o.conversation, o.seq
 )
 UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1
-FROM first WHERE o.id = first.id AND first.due_at <= now() AND o.state IN ('due', 'unknown')
+FROM first CROSS JOIN (
+    -- Lost in a crash, the row would still say unknown.
+    SELECT CASE WHEN bool_and(f.is_unbegun) THEN set_config('synchronous_commit', 'off', true) END FROM first f
+) AS unhurried
+WHERE o.id = first.id AND first.due_at <= now() AND o.state IN ('due', 'unknown')
 RETURNING o.id, o.key, o.conversation, o.kind, o.card, o.reply_to, o.private_to, o.reply_context, o.revision,
-    o.receipt, o.message_id, o.run_id, o.tries, first.state = 'unknown', o.expires_at, o.correlation_id, o.trace
+    o.receipt, o.message_id, o.run_id, o.tries, first.state = 'unknown', o.expires_at, o.correlation_id, o.trace,
+    o.attempt
 """
 
 _END: Final = """
@@ -103,8 +112,8 @@ SELECT id FROM ended
 class OutboxRows:
     """Statements on the outbox; concurrent calls share them."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, hands: Hands | None = None) -> None:
+        self._store, self._hands = store, hands or Hands()
         self._nexts = GroupCommit(store, self._flush_nexts, name="next_outbound")
         self._ends = GroupCommit(store, self._flush_ends, name="end_sending", idempotent=True)
         self.groups = (self._nexts, self._ends)
@@ -118,9 +127,16 @@ class OutboxRows:
         return await self._ends.add(ended)
 
     async def _flush_nexts(self, connection: Connection, held: list[tuple[str, int]]) -> list[StoredOutbound | None]:
-        rows = await connection.fetch(_NEXT, [h[0] for h in held], [h[1] for h in held])
-        found = {row["conversation"]: StoredOutbound(*row.values()) for row in rows}
+        rows = await connection.fetch(_NEXT, [h[0] for h in held], [h[1] for h in held], self._hands.unbegun())
+        found = {row["conversation"]: self._begun(*row.values()) for row in rows}
         return [found.get(conversation) for conversation, _ in held]
+
+    def _begun(self, *columns: Any) -> StoredOutbound:
+        *values, attempt = columns
+        row = StoredOutbound(*values)
+        # Asked of every row: once begun here, nothing is known any more.
+        is_first = self._hands.begin(row.id) and attempt == 1
+        return row._replace(was_unknown=row.was_unknown and not is_first)
 
     async def _flush_ends(self, connection: Connection, ended: list[Ended]) -> list[bool]:
         rows = await connection.fetch(_END, *(list(column) for column in zip(*ended, strict=True)))

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.conversations import UNHURRIED
-from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.effects import HANDED_SQL, Effects, Outcome, effect_arguments, effects_sql, outcomes
 from vtoc_bots.core.store.groups import GroupCommit
 from vtoc_bots.core.store.pool import Connection, Store
 
@@ -95,7 +96,8 @@ class Move(NamedTuple):
     """A run's change of state with everything it writes.
 
     `state` ready goes on, writing the effects alone; waiting parks it until `due_at` (None: until woken) unless it was
-    woken since `wake_seq` was read; any other state ends it.
+    woken since `wake_seq` was read; any other state ends it. With `steps`, checkpoints that are written with it, an end
+    too is void when the run was woken since: it may have been cancelled.
     """
 
     run_id: UUID
@@ -107,6 +109,7 @@ class Move(NamedTuple):
     result: Any
     error: str | None
     effects: Effects
+    steps: tuple[StepRow, ...] = ()
 
 
 _CLAIM: Final = f"""
@@ -140,8 +143,15 @@ _WAKES: Final = """
 SELECT wake_seq, cancel_by FROM vtoc_engine.runs WHERE id = $1 AND attempt = $2 AND state IN ('ready', 'waiting')
 """
 
+# What has ended stays as it is.
+_ONCE: Final = """
+ON CONFLICT (run_id, step) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, tries = excluded.tries,
+    output = excluded.output, error = excluded.error, due_at = excluded.due_at, started_at = excluded.started_at,
+    finished_at = now()
+WHERE old.state IN ('retrying', 'waiting')"""
+
 # The run's row is locked and changed by each checkpoint, so no other worker can claim it in between.
-_CHECKPOINT: Final = """
+_CHECKPOINT: Final = f"""
 WITH want AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::int[], $7::jsonb[], $8::text[],
         $9::timestamptz[], $10::timestamptz[])
@@ -158,10 +168,7 @@ WITH want AS (
 INSERT INTO vtoc_engine.steps AS old (run_id, step, index, state, attempt, tries, output, error, due_at, started_at)
 SELECT w.run_id, w.step, w.index, w.state, w.attempt, w.tries, w.output, w.error, w.due_at, w.started_at
 FROM want w JOIN held ON held.id = w.run_id
-ON CONFLICT (run_id, step) DO UPDATE SET state = excluded.state, attempt = excluded.attempt, tries = excluded.tries,
-    output = excluded.output, error = excluded.error, due_at = excluded.due_at, started_at = excluded.started_at,
-    finished_at = now()
-WHERE old.state IN ('retrying', 'waiting')
+{_ONCE}
 RETURNING run_id, step
 )
 SELECT stored.run_id, stored.step, held.cancel_by FROM stored JOIN held ON held.id = stored.run_id
@@ -170,7 +177,7 @@ SELECT stored.run_id, stored.step, held.cancel_by FROM stored JOIN held ON held.
 _MOVED: Final = """
 WITH want AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::timestamptz[], $7::jsonb[],
-        $8::text[]) AS w(id, attempt, wake_seq, state, waiting_for, due_at, result, error)
+        $8::text[], $9::bool[]) AS w(id, attempt, wake_seq, state, waiting_for, due_at, result, error, has_steps)
 ), head AS (
     UPDATE vtoc_engine.runs r SET state = w.state, waiting_for = w.waiting_for, due_at = w.due_at, result = w.result,
         error = w.error, failures = 0,
@@ -179,18 +186,29 @@ WITH want AS (
         finished_at = CASE WHEN w.state NOT IN ('ready', 'waiting') THEN now() END
     FROM want w
     WHERE r.id = w.id AND r.attempt = w.attempt AND r.state IN ('ready', 'waiting')
-        AND (w.state <> 'waiting' OR r.wake_seq = w.wake_seq)
-    RETURNING r.id
+        AND ((w.state <> 'waiting' AND NOT w.has_steps) OR r.wake_seq = w.wake_seq)
+    RETURNING r.id, r.attempt
 )"""
-_MOVE: Final = f"{_MOVED}, {effects_sql(9)} SELECT id FROM head"
-_MOVE_ALONE: Final = f"{_MOVED} SELECT id FROM head"
+_WITH_STEPS: Final = f"""
+checked AS (
+    INSERT INTO vtoc_engine.steps AS old (run_id, attempt, step, index, state, tries, output, error, due_at, started_at)
+    SELECT head.id, head.attempt, s.step, s.index, s.state, s.tries, s.output, s.error, s.due_at, s.started_at
+    FROM unnest($10::uuid[], $11::text[], $12::int[], $13::text[], $14::int[], $15::jsonb[], $16::text[],
+        $17::timestamptz[], $18::timestamptz[])
+        AS s(run_id, step, index, state, tries, output, error, due_at, started_at)
+    JOIN head ON head.id = s.run_id
+    {_ONCE}
+)"""
+_MOVE_STEPS: Final = f"{_MOVED}, {_WITH_STEPS} SELECT id FROM head"
+_MOVE: Final = f"{_MOVED}, {_WITH_STEPS}, {effects_sql(19)} SELECT id FROM head"
+_MOVE_HANDED: Final = f"{_MOVED}, {_WITH_STEPS}, {effects_sql(19, '$26::text[]')} {HANDED_SQL}"
 
 
 class RunRows:
     """Statements on runs and steps; concurrent calls share them."""
 
-    def __init__(self, store: Store, lease_seconds: float) -> None:
-        self._store = store
+    def __init__(self, store: Store, lease_seconds: float, hands: Hands | None = None) -> None:
+        self._store, self._hands = store, hands or Hands()
         self._lease_seconds = lease_seconds
         self.holder = new_id()
         self._claims = GroupCommit(store, self._flush_claims, name="claim_run")
@@ -212,8 +230,10 @@ class RunRows:
         return await self._checkpoints.add(checkpoint)
 
     async def move(self, move: Move) -> bool:
-        """Park or end the run with its effects; False when it was lost, or woken since `wake_seq` was read."""
-        return await self._moves.add(move)
+        """Park or end the run with its effects and steps; False when it was lost, or woken since (see Move)."""
+        moved, handed = await self._moves.add(move)
+        self._hands.take(handed)
+        return moved
 
     async def wakes(self, run_id: UUID, attempt: int) -> tuple[int, str | None] | None:
         """How often the run was woken, and who cancelled it; None when it was lost or has ended."""
@@ -244,12 +264,17 @@ class RunRows:
         stored = {(row["run_id"], row["step"]): Stored(row["cancel_by"]) for row in rows}
         return [stored.get((c.run_id, c.row.step)) for c in checkpoints]
 
-    async def _flush_moves(self, connection: Connection, moves: list[Move]) -> list[bool]:
-        columns = [list(column) for column in zip(*(m[:8] for m in moves), strict=True)]
-        if any(m.effects for m in moves):
-            effects = effect_arguments((m.run_id, m.effects) for m in moves)
-            rows = await connection.fetch(_MOVE, *columns, *effects)
-        else:
-            rows = await connection.fetch(_MOVE_ALONE, *columns)
-        moved = {row["id"] for row in rows}
-        return [m.run_id in moved for m in moves]
+    async def _flush_moves(self, connection: Connection, moves: list[Move]) -> list[Outcome]:
+        ids = [m.run_id for m in moves]
+        columns = [list(column) for column in zip(*((*m[:8], bool(m.steps)) for m in moves), strict=True)]
+        steps = [(m.run_id, *row.columns()) for m in moves for row in m.steps]
+        columns += [list(column) for column in zip(*steps, strict=True)] or [[]] * 9
+        if not any(m.effects for m in moves):
+            moved = {row["id"] for row in await connection.fetch(_MOVE_STEPS, *columns)}
+            return [Outcome(run_id in moved) for run_id in ids]
+        columns += effect_arguments((m.run_id, m.effects) for m in moves)
+        if free := self._hands.free(len(moves)):
+            self._hands.make(row["id"] for m in moves for row in m.effects.outbox)
+            return await outcomes(connection, ids, await connection.fetch(_MOVE_HANDED, *columns, free), free)
+        moved = {row["id"] for row in await connection.fetch(_MOVE, *columns)}
+        return [Outcome(run_id in moved) for run_id in ids]

@@ -223,7 +223,7 @@ async def test_progress_that_only_one_sees_is_shown_once(alone: Alone) -> None:
 
 
 async def test_an_old_response_url_is_not_used(alone: Alone) -> None:
-    context: dict[str, Any] = {"response_url": alone.slack.response_url(), "ephemeral": True}
+    context: dict[str, Any] = {"response_url": alone.slack.response_url(), "pressed": True}
     context["until"] = alone.clock.now().timestamp() + 1740
     receipt = await alone.send("Secret", private_to=ADA)
     page = alone.outbound("Page 2", private_to=ADA, edits=receipt, revision=1, reply_context=context)
@@ -233,6 +233,40 @@ async def test_an_old_response_url_is_not_used(alone: Alone) -> None:
     await alone.transport.send(page)
     assert len(alone.slack.responses) == 1
     assert words(alone.slack.ephemerals[-1]) == "Page 2"
+
+
+async def test_what_was_answered_by_address_is_never_posted_twice_for_its_progress(alone: Alone) -> None:
+    alone.slack.channel("C0FAR00001", "far", bot=False)
+    context = {"response_url": alone.slack.response_url(), "until": alone.clock.now().timestamp() + 1740}
+    begun = alone.outbound("Begun", "C0FAR00001", kind=OutboundKind.PROGRESS, reply_context=context)
+    receipt = await alone.transport.send(begun)
+    assert await alone.transport.send(replace(begun, edits=receipt, revision=1, card=Card.of("Half"))) == receipt
+    page = replace(begun, kind=OutboundKind.PAGE, edits=receipt, reply_context={**context, "pressed": True})
+    await alone.transport.send(page)
+    ways = [(body.get("response_type"), body.get("replace_original")) for body in alone.slack.responses]
+    assert ways == [("in_channel", None), (None, True)]
+
+
+async def test_what_one_may_see_never_replaces_what_all_see(alone: Alone) -> None:
+    page = alone.outbound("Page 1", kind=OutboundKind.PAGE)
+    receipt = await alone.transport.send(page)
+    refused = replace(page, edits=receipt, revision=1, private_to=ADA, card=Card.of("Not allowed"))
+    await alone.transport.send(refused)
+    assert [words(message) for message in alone.slack.shown(HALL)] == ["Page 1"]
+    assert [words(message) for message in alone.slack.ephemerals] == ["Not allowed"]
+
+
+async def test_a_private_card_that_went_by_direct_message_is_edited_there_and_nowhere_else(alone: Alone) -> None:
+    outbound = alone.outbound(await picture(alone), private_to=ADA)
+    receipt = await alone.transport.send(outbound)
+    direct = alone.slack.direct(ADA)
+    edited = replace(outbound, edits=receipt, revision=1, card=Card.of("Changed"))
+    await alone.transport.send(edited)
+    assert words(direct.messages[0]) == "Changed"
+    direct.messages.clear()
+    await alone.transport.send(edited)
+    assert [words(message) for message in direct.messages] == ["Changed"]
+    assert alone.slack.shown(HALL) == []
 
 
 async def test_an_api_without_tables_gets_them_in_fixed_pitch_from_then_on(alone: Alone) -> None:

@@ -149,14 +149,13 @@ def test_a_press_is_answered_in_the_thread_of_its_message(slack: FakeSlack) -> N
     message = message_from_action(button(slack, "vtoc1|", shown), NOW)
     assert message is not None
     assert (message.token, message.conversation.thread, message.message_ref) == ("t" * 21, "1.1", "2.1")
-    assert "ephemeral" not in message.reply_context
+    assert message.reply_context["pressed"] is True
 
 
 def test_a_press_of_an_ephemeral_message_finds_its_thread_in_the_blocks_id(slack: FakeSlack) -> None:
     message = message_from_action(button(slack, "vtoc2|1.1", {"ts": "2.1", "user": ADA}), NOW)
     assert message is not None
     assert message.conversation.thread == "1.1"
-    assert message.reply_context["ephemeral"] is True
 
 
 def test_a_press_of_a_button_that_is_not_ours_is_nothing(slack: FakeSlack) -> None:

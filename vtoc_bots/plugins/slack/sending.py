@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -63,9 +63,15 @@ class SlackSender:
             if outbound.kind in (OutboundKind.REPLY, OutboundKind.PAGE):
                 return await self._publish(api, outbound, user)
             return await self._post(api, outbound, Place(await self.direct(api, user)))
+        if outbound.edits is not None and outbound.edits.detail.get("fixed"):
+            return await self._replaced(api, outbound, outbound.edits)
         place = await self.place(api, outbound)
         if place.only is not None:
-            return await self._show_privately(api, outbound, place)
+            was = str(outbound.edits.detail.get("channel", "")) if outbound.edits is not None else ""
+            if was.startswith("D"):
+                return await self._post(api, outbound, Place(was))
+            # What all see is never replaced by what one may see.
+            return await self._show_privately(api, replace(outbound, edits=None), place)
         try:
             return await self._post(api, outbound, place)
         except SlackFailure as failure:
@@ -193,14 +199,7 @@ class SlackSender:
         return Receipt(done.parts[0], time_of(done.parts[0]) or self._context.clock.now(), detail)
 
     async def _show_privately(self, api: SlackApi, outbound: Outbound, place: Place) -> Receipt:
-        """An ephemeral message; it can be replaced only by the answer to one of its own buttons."""
-        was = outbound.edits.detail if outbound.edits else {}
-        if outbound.edits is not None and not was.get("ephemeral"):
-            return await self._post(api, outbound, Place(str(was.get("channel") or place.channel), place.thread))
-        if outbound.edits is not None and outbound.kind is OutboundKind.PROGRESS:
-            return outbound.edits
-        if outbound.reply_context.get("ephemeral") and self._response_url(outbound) and outbound.edits is not None:
-            return await self._respond(api, outbound, {"replace_original": True})
+        """An ephemeral message, or a direct one where that can't be."""
         rendered = self._rendered(outbound, place, Gathered())
         if rendered.files:  # a file can't be ephemeral
             return await self._post(api, outbound, Place(await self.direct(api, str(place.only))))
@@ -226,7 +225,16 @@ class SlackSender:
             if self._response_url(outbound) is not None:
                 return await self._respond(api, outbound, {"response_type": "ephemeral"})
             return await self._post(api, outbound, Place(await self.direct(api, str(place.only))))
-        return Receipt(ts, self._context.clock.now(), {"ephemeral": True, "channel": place.channel})
+        return Receipt(ts, self._context.clock.now(), {"fixed": True})
+
+    async def _replaced(self, api: SlackApi, outbound: Outbound, receipt: Receipt) -> Receipt:
+        """An edit of what Slack lets nobody edit: it is replaced where the answer to its own button can do it, progress
+        stays as it is, anything else is shown anew."""
+        if outbound.kind is OutboundKind.PROGRESS:
+            return receipt
+        if outbound.reply_context.get("pressed") and self._response_url(outbound) is not None:
+            return await self._respond(api, outbound, {"replace_original": True})
+        return await self.send(api, replace(outbound, edits=None))
 
     async def _respond(self, api: SlackApi, outbound: Outbound, how: Mapping[str, Any]) -> Receipt:
         """Answer at the response_url of what is answered, which works wherever the person is."""
@@ -239,7 +247,7 @@ class SlackSender:
         for blocks in rendered.messages:
             await api.respond(url, {"text": rendered.text, "blocks": list(blocks), **how, **more})
             how = {**how, "replace_original": False}
-        return Receipt("response_url", self._context.clock.now(), {"ephemeral": True, "channel": place.channel})
+        return Receipt("response_url", self._context.clock.now(), {"fixed": True})
 
     async def _publish(self, api: SlackApi, outbound: Outbound, user: str) -> Receipt:
         view = home_from_card(outbound.card)

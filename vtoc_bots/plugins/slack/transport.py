@@ -19,7 +19,7 @@ from vtoc_bots import (
     TransportContext,
     VtocError,
 )
-from vtoc_bots.plugins.slack.api import SlackApi, TokenRefused
+from vtoc_bots.plugins.slack.api import SlackApi, SlackFailure, TokenRefused
 from vtoc_bots.plugins.slack.lookup import found_receipt
 from vtoc_bots.plugins.slack.monitoring import Monitor
 from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
@@ -119,9 +119,12 @@ class SlackTransport:
         if self._socket is not None and not self._socket.connected:
             raise VtocError("slack: the Socket Mode connection is down; it is being opened again")
         last = self._receiver.last_at
-        age = "nothing came yet" if last is None else f"last event {(self._context.clock.now() - last).seconds} s ago"
-        how = "HTTP" if self._socket is None else "Socket Mode"
-        return f"{how}; answers in {milliseconds:.0f} ms; {age}"
+        seconds = None if last is None else (self._context.clock.now() - last).total_seconds()
+        age = "nothing came yet" if seconds is None else f"last event {seconds:.0f} s ago"
+        how = "HTTP"
+        if self._socket is not None:
+            how = f"Socket Mode, connection {self._socket.connections}, {self._socket.unacknowledged} not acknowledged"
+        return f"{how}; answers in {milliseconds:.0f} ms; {age}, {self._receiver.repeated} sent again by Slack"
 
     def _opened(self) -> SlackApi:
         if self._api is None:
@@ -146,13 +149,17 @@ class SlackTransport:
         """Find the ids of channels that were named."""
         cursor: str | None = None
         for _ in range(PAGES if self._monitor.names else 0):
-            answer = await api.get(
-                "conversations.list",
-                types="public_channel,private_channel",
-                exclude_archived="true",
-                limit=500,
-                cursor=cursor,
-            )
+            try:
+                answer = await api.get(
+                    "conversations.list",
+                    types="public_channel,private_channel",
+                    exclude_archived="true",
+                    limit=500,
+                    cursor=cursor,
+                )
+            except SlackFailure as failure:
+                logger.warning("slack_channels_not_listed", error=str(failure))
+                break
             for channel in answer.get("channels") or ():
                 self._monitor.know(str(channel["name"]), str(channel["id"]))
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or None

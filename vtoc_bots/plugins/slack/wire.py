@@ -98,7 +98,7 @@ def message_from_action(body: Mapping[str, Any], now: datetime) -> Message | Non
         token=str(token),
         message_ref=container.get("message_ts"),
         sent_at=now,
-        reply_context=_reply_context(body.get("response_url"), now, ephemeral=bool(container.get("is_ephemeral"))),
+        reply_context=_reply_context(body.get("response_url"), now, pressed=True),
     )
 
 
@@ -272,10 +272,11 @@ def _attachment(file: Mapping[str, Any]) -> Attachment:
     )
 
 
-def _reply_context(url: object, now: datetime, *, ephemeral: bool = False) -> dict[str, Any]:
+def _reply_context(url: object, now: datetime, *, pressed: bool = False) -> dict[str, Any]:
+    """Where to answer; `pressed`: an answer there may replace the message whose button was pressed."""
     if not url:
         return {}
     context: dict[str, Any] = {"response_url": str(url), "until": (now + RESPONSE_LIFE).timestamp()}
-    if ephemeral:
-        context["ephemeral"] = True
+    if pressed:
+        context["pressed"] = True
     return context

@@ -238,11 +238,15 @@ async def test_an_old_response_url_is_not_used(alone: Alone) -> None:
 async def test_what_was_answered_by_address_is_never_posted_twice_for_its_progress(alone: Alone) -> None:
     alone.slack.channel("C0FAR00001", "far", bot=False)
     context = {"response_url": alone.slack.response_url(), "until": alone.clock.now().timestamp() + 1740}
-    begun = alone.outbound("Begun", "C0FAR00001", kind=OutboundKind.PROGRESS, reply_context=context)
+    card = await picture(alone)
+    begun = alone.outbound(card, "C0FAR00001", kind=OutboundKind.PROGRESS, reply_context=context)
     receipt = await alone.transport.send(begun)
     assert await alone.transport.send(replace(begun, edits=receipt, revision=1, card=Card.of("Half"))) == receipt
-    page = replace(begun, kind=OutboundKind.PAGE, edits=receipt, reply_context={**context, "pressed": True})
+    page = replace(
+        begun, kind=OutboundKind.PAGE, card=Card.of("Page"), edits=receipt, reply_context={**context, "pressed": True}
+    )
     await alone.transport.send(page)
+    assert "the app must be in this channel" in words(alone.slack.responses[0])
     ways = [(body.get("response_type"), body.get("replace_original")) for body in alone.slack.responses]
     assert ways == [("in_channel", None), (None, True)]
 

@@ -24,6 +24,7 @@ METADATA: Final = "vtoc_outbound"
 EPHEMERAL_SECONDS: Final = 30 * 60.0
 """A private result that comes later goes by direct message: Slack shows an ephemeral one only to who is there."""
 MOST_BEGUN: Final = 1000
+NO_FILES: Final = "not shown, the app must be in this channel to do so"
 _ABSENT: Final = frozenset({"user_not_in_channel", "not_in_channel", "channel_not_found", "user_not_found"})
 _AWAY: Final = frozenset({"not_in_channel", "channel_not_found"})
 _GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
@@ -65,13 +66,15 @@ class SlackSender:
             return await self._post(api, outbound, Place(await self.direct(api, user)))
         if outbound.edits is not None and outbound.edits.detail.get("fixed"):
             return await self._replaced(api, outbound, outbound.edits)
+        if outbound.edits is not None and outbound.private_to is not None:
+            shown_in = str(outbound.edits.detail.get("channel", ""))
+            if shown_in.startswith("D"):
+                thread = outbound.conversation.thread if outbound.conversation.channel == shown_in else None
+                return await self._post(api, outbound, Place(shown_in, thread))
+            outbound = replace(outbound, edits=None)  # what all see is never replaced by what one may see
         place = await self.place(api, outbound)
         if place.only is not None:
-            was = str(outbound.edits.detail.get("channel", "")) if outbound.edits is not None else ""
-            if was.startswith("D"):
-                return await self._post(api, outbound, Place(was))
-            # What all see is never replaced by what one may see.
-            return await self._show_privately(api, replace(outbound, edits=None), place)
+            return await self._show_privately(api, outbound, place)
         try:
             return await self._post(api, outbound, place)
         except SlackFailure as failure:
@@ -232,14 +235,16 @@ class SlackSender:
         stays as it is, anything else is shown anew."""
         if outbound.kind is OutboundKind.PROGRESS:
             return receipt
-        if outbound.reply_context.get("pressed") and self._response_url(outbound) is not None:
+        can = outbound.reply_context.get("pressed") and not files_of(outbound.card)
+        if can and self._response_url(outbound) is not None:
             return await self._respond(api, outbound, {"replace_original": True})
         return await self.send(api, replace(outbound, edits=None))
 
     async def _respond(self, api: SlackApi, outbound: Outbound, how: Mapping[str, Any]) -> Receipt:
         """Answer at the response_url of what is answered, which works wherever the person is."""
         place = Place(outbound.conversation.channel, outbound.conversation.thread)
-        rendered = self._rendered(outbound, place, Gathered())
+        notes = {block.blob: NO_FILES for block in files_of(outbound.card)}
+        rendered = self._rendered(outbound, place, Gathered(notes=notes))
         url = self._response_url(outbound)
         if url is None:
             raise NotSent("slack: the response_url is too old")

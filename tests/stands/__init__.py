@@ -1,0 +1,14 @@
+"""A stand for each platform: what a real process speaks to in the scenario, and a transport in its contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.scenario_kit import Stand
+from tests.stands.telegram import TelegramStand
+from tests.stands.terminal import TerminalStand
+
+STANDS: Mapping[str, Callable[[], Stand]] = {
+    "telegram": TelegramStand,
+    "terminal": TerminalStand,
+}

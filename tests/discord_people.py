@@ -26,6 +26,10 @@ class Person:
         """The account's id."""
         return str(self.user["id"])
 
+    async def sends(self, data: dict[str, Any], kind: int, channel: str) -> Held:
+        """An interaction whose data the test made."""
+        return await self._interact(kind, channel, data)
+
     async def _by_gateway(self, payload: dict[str, Any]) -> None:
         await self.discord.gateway.dispatch("INTERACTION_CREATE", payload)
 

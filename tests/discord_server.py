@@ -7,14 +7,13 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from tests import discord_payloads as payloads
 from tests.discord_gateway import Gateway
@@ -26,6 +25,7 @@ BASE = "/api/v10"
 NONCE_SECONDS = 300.0
 ANSWER_SECONDS = 3.0
 LIVES = timedelta(minutes=15)
+Files = Sequence[tuple[str, bytes]]
 
 
 @dataclass
@@ -88,23 +88,52 @@ class FakeDiscord:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.base_url = ""
+        self.token = TOKEN
+        self.keeps_alive = True
+        """Whether a connection is used again. If not, it can be told that nothing was sent when nobody listens."""
+        self.contents: dict[str, bytes] = {}
+        """What is in the files that were sent, by attachment id."""
+        self._port = 0
+        self._runner: web.AppRunner | None = None
         self._nonces: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[FakeDiscord]:
         """Listen for the length of the block."""
-        app = web.Application(client_max_size=2**25)
-        app.router.add_get("/gateway", self.gateway.handle)
-        app.router.add_route("*", BASE + "/{rest:.*}", self._handle)
-        server = TestServer(app)
-        await server.start_server()
-        self.base_url = str(server.make_url(BASE))
-        self.gateway.url = str(server.make_url("/gateway")).replace("http", "ws", 1)
+        await self.listen()
         try:
             yield self
         finally:
-            await self.gateway.cut()
-            await server.close()
+            await self.vanish()
+
+    async def listen(self) -> None:
+        """Take connections, at the same address as before."""
+        app = web.Application(client_max_size=2**25)
+        app.router.add_get("/gateway", self.gateway.handle)
+        app.router.add_route("*", BASE + "/{rest:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self.base_url = f"http://127.0.0.1:{self._port}{BASE}"
+        self.gateway.url = f"ws://127.0.0.1:{self._port}/gateway"
+
+    def leave(self) -> None:
+        """Refuse connections at once, and end those that there are; `vanish` and `listen` bring it back."""
+        assert self._runner is not None
+        for site in self._runner.sites:
+            site._server.close()  # type: ignore[attr-defined]  # its own stop() waits
+        assert self._runner.server is not None
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    async def vanish(self) -> None:
+        """End every connection and take no more."""
+        await self.gateway.cut()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
     def now(self) -> datetime:
         """Its time."""
@@ -133,7 +162,10 @@ class FakeDiscord:
             return _json(document, wrong.status)
         if fault is not None and request.transport is not None:
             request.transport.abort()
-        return web.Response(status=204) if answer is None else _json(answer)
+        made = web.Response(status=204) if answer is None else _json(answer)
+        if not self.keeps_alive:
+            made.force_close()
+        return made
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -143,19 +175,21 @@ class FakeDiscord:
         return None
 
     async def _failed(self, request: web.Request, fault: Fault) -> web.StreamResponse:
-        if fault.does == "hang":
-            await asyncio.Event().wait()
+        while fault.does == "hang":
+            await asyncio.sleep(0.02)
+            if request.transport is None or request.transport.is_closing():
+                break
         if isinstance(fault.does, int):
             return _json(fault.body, fault.does, fault.headers)
-        assert request.transport is not None
-        request.transport.abort()
+        if request.transport is not None:
+            request.transport.abort()
         return web.Response()
 
     def _check(self, request: web.Request, path: str, body: Any) -> None:
         """Refuse what Discord refuses before it looks at what the request is about."""
         hooked = path.startswith(("/webhooks/", "/interactions/"))
         credential = request.headers.get("Authorization")
-        if not hooked and credential != f"Bot {TOKEN}":
+        if not hooked and credential != f"Bot {self.token}":
             raise Wrong(401, 0, "401: Unauthorized")
         if hooked and credential is not None:
             raise self._against("a token is sent where none is needed", path)
@@ -169,7 +203,7 @@ class FakeDiscord:
         self.refused.append(f"{path}: {problem}")
         return Wrong(400, 50035, "Invalid Form Body", {"_errors": [{"code": "INVALID", "message": problem}]})
 
-    async def _routed(self, request: web.Request, path: str, body: Any, files: list[str]) -> Any:
+    async def _routed(self, request: web.Request, path: str, body: Any, files: Files) -> Any:
         for method, pattern, handler in self._routes():
             match = re.fullmatch(pattern, path)
             if match and method == request.method:
@@ -295,7 +329,7 @@ class FakeDiscord:
             raise Wrong(404, 10008, "Unknown Message")
         return held.original
 
-    def _edit_by_hook(self, token: str, which: str, *, body: Any, files: list[str], **_: Any) -> dict[str, Any]:
+    def _edit_by_hook(self, token: str, which: str, *, body: Any, files: Files, **_: Any) -> dict[str, Any]:
         held = self._held(token)
         if held.answer is None:
             raise Wrong(404, 10015, "Unknown Webhook")
@@ -310,11 +344,11 @@ class FakeDiscord:
         self._held(token).original = None
         self.messages[found["channel_id"]] = [each for each in self.messages[found["channel_id"]] if each is not found]
 
-    def _follow_up(self, token: str, *, body: Any, files: list[str], **_: Any) -> dict[str, Any]:
+    def _follow_up(self, token: str, *, body: Any, files: Files, **_: Any) -> dict[str, Any]:
         held = self._held(token)
         if held.answer is None:
             raise Wrong(404, 10015, "Unknown Webhook")
-        for problem in problems_of_message(body, files):
+        for problem in problems_of_message(body, [name for name, _ in files]):
             raise self._against(problem, "follow-up")
         made = self._made(held.payload["channel_id"], body, files)
         held.follow_ups.append(made)
@@ -324,15 +358,18 @@ class FakeDiscord:
 
     # Messages
 
-    def _made(self, channel: str, body: Mapping[str, Any], files: list[str] | None = None) -> dict[str, Any]:
+    def _made(self, channel: str, body: Mapping[str, Any], files: Files = ()) -> dict[str, Any]:
         parts = {key: body[key] for key in ("content", "embeds", "components", "flags", "nonce") if body.get(key)}
-        attached = [{"id": payloads.snowflake(), "filename": name, "size": 1, "url": name} for name in files or ()]
+        attached = [
+            {"id": payloads.snowflake(), "filename": name, "size": len(data), "url": name} for name, data in files
+        ]
+        self.contents.update({each["id"]: data for each, (_, data) in zip(attached, files, strict=True)})
         made = payloads.message(payloads.BOT, channel, self.now(), attachments=attached, application_id=payloads.APP)
         reference = body.get("message_reference")
         return made | parts | ({"message_reference": reference} if reference else {})
 
-    def _changed(self, found: dict[str, Any], body: Mapping[str, Any], files: list[str]) -> dict[str, Any]:
-        for problem in problems_of_message(body, files):
+    def _changed(self, found: dict[str, Any], body: Mapping[str, Any], files: Files) -> dict[str, Any]:
+        for problem in problems_of_message(body, [name for name, _ in files]):
             raise self._against(problem, "edit")
         kept = {key: value for key, value in found.items() if key not in ("embeds", "components")}
         changed = self._made(found["channel_id"], body, files)
@@ -363,9 +400,9 @@ class FakeDiscord:
         kept = [{key: value for key, value in each.items() if key != "nonce"} for each in found]
         return list(reversed(kept[: int(query.get("limit", 50))]))
 
-    def _create(self, channel: str, *, body: Any, files: list[str], **_: Any) -> dict[str, Any]:
+    def _create(self, channel: str, *, body: Any, files: Files, **_: Any) -> dict[str, Any]:
         self._writable(channel)
-        for problem in problems_of_message(body, files):
+        for problem in problems_of_message(body, [name for name, _ in files]):
             raise self._against(problem, "message")
         nonce = body.get("nonce")
         at, known = self._nonces.get((channel, str(nonce)), (float("-inf"), {}))
@@ -377,7 +414,7 @@ class FakeDiscord:
             self._nonces[(channel, str(nonce))] = (self.now().timestamp(), made)
         return made
 
-    def _edit(self, channel: str, message: str, *, body: Any, files: list[str], **_: Any) -> dict[str, Any]:
+    def _edit(self, channel: str, message: str, *, body: Any, files: Files, **_: Any) -> dict[str, Any]:
         self._channel(channel)
         found = next((each for each in self.messages[channel] if each["id"] == message), None)
         if found is None:
@@ -401,13 +438,14 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-async def _body(request: web.Request) -> tuple[Any, list[str]]:
-    """The JSON of a request, and the names of the files that came with it."""
+async def _body(request: web.Request) -> tuple[Any, Files]:
+    """The JSON of a request, and the files that came with it."""
     if request.content_type == "application/json":
         return json.loads(await request.read()), []
     if not request.content_type.startswith("multipart/"):
         return None, []
-    body, files = None, []
+    body: Any = None
+    files: list[tuple[str, bytes]] = []
     async for part in await request.multipart():
         assert part.name is not None
         if part.name == "payload_json":
@@ -416,5 +454,5 @@ async def _body(request: web.Request) -> tuple[Any, list[str]]:
             assert part.name == f"files[{len(files)}]"
             data = await part.read()
             assert data
-            files.append(str(part.filename))
+            files.append((str(part.filename), bytes(data)))
     return body, files

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tests.scenario_kit import Stand
+from tests.stands.discord import DiscordStand
 from tests.stands.telegram import TelegramStand
 from tests.stands.terminal import TerminalStand
 
 STANDS: Mapping[str, Callable[[], Stand]] = {
+    "discord": DiscordStand,
     "telegram": TelegramStand,
     "terminal": TerminalStand,
 }

@@ -45,7 +45,8 @@ class Acks:
         if ack is None:
             return None
         try:
-            await asyncio.wait_for(ack.made.wait(), WAIT_SECONDS)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await ack.made.wait()
         except TimeoutError:
             return None
         return ack.kind

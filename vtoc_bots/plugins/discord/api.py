@@ -204,7 +204,8 @@ class DiscordApi:
     async def _opened(self) -> aiohttp.ClientSession:
         """The connections; at a process's start they are waited for."""
         try:
-            await asyncio.wait_for(self._is_open.wait(), OPEN_SECONDS)
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._is_open.wait()
         except TimeoutError:
             raise NotSent("discord: it is not running") from None
         if self._session is None:

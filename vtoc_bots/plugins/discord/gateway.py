@@ -167,16 +167,16 @@ class Shard:
         client = await self._logged_in()
         session = self._session
         url = self._place.url or (session.resume_url if session else str((await self._api.gateway())["url"]))
-        opening = DiscordWebSocket.from_client(
-            client,
-            initial=True,
-            gateway=yarl.URL(url),
-            shard_id=self._place.id,
-            session=session.id if session else None,
-            sequence=session.settled if session else None,
-            resume=session is not None,
-        )
-        socket = client.ws = await asyncio.wait_for(opening, CONNECT_SECONDS)
+        async with asyncio.timeout(CONNECT_SECONDS):  # wait_for may forget a cancellation
+            socket = client.ws = await DiscordWebSocket.from_client(
+                client,
+                initial=True,
+                gateway=yarl.URL(url),
+                shard_id=self._place.id,
+                session=session.id if session else None,
+                sequence=session.settled if session else None,
+                resume=session is not None,
+            )
         try:
             while True:
                 await self._lanes.room()

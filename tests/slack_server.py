@@ -74,7 +74,29 @@ class FakeSlack:
         self.acknowledged: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.says_hello = True
         self.address = ""
+        self._runner: web.AppRunner | None = None
+        self._is_away = False
         self._ids, self._ts = itertools.count(1), itertools.count(1)
+
+    def vanish(self) -> None:
+        """Be unreachable from now on: nobody listens, and every connection is gone."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            assert site._server is not None
+            site._server.close()
+        for connection in list(self._runner.server.connections if self._runner.server else ()):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self._is_away = True
+
+    async def return_(self) -> None:
+        """Be there again, if it was away."""
+        if self._is_away:
+            self._is_away = False
+            assert self._runner is not None
+            for site in list(self._runner.sites):
+                await site.stop()
+            await web.TCPSite(self._runner, "127.0.0.1", int(self.address.rpartition(":")[2])).start()
 
     def id(self, prefix: str) -> str:
         """A new id."""
@@ -126,7 +148,7 @@ class FakeSlack:
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_post("/response/{name}", self._response)
         app.router.add_get("/ws/{ticket}", self._socket)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -64,12 +64,15 @@ class Identity:
     __slots__ = (
         "_trail_cache",
         "_trail_t",
+        "began",
         "candidate",
         "cell",
         "challenger",
         "entity_id",
         "evidence",
         "forced",
+        "forerunner",
+        "forerunners",
         "guests",
         "hits",
         "host",
@@ -87,6 +90,7 @@ class Identity:
         "rivalry",
         "ship",
         "since",
+        "successor",
         "suitors",
         "t",
         "trail",
@@ -129,6 +133,14 @@ class Identity:
         self.candidate: Identity | None = None
         self.hits = self.misses = self.wins = 0
         self.challenger: Identity | None = None
+        self.began = math.inf
+        """Time of the first report that was compared with others."""
+        self.forerunners: dict[Identity, None] = {}
+        """Ended numbers of the same source, one of which this one may continue."""
+        self.forerunner: Identity | None = None
+        """The ended number that this one continues."""
+        self.successor: Identity | None = None
+        """The number that continues this one, which has ended."""
 
     def root(self) -> Identity:
         """The identity that this one is merged with in the end, or itself."""

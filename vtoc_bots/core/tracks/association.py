@@ -119,7 +119,7 @@ class Association:
         guest.hits = guest.misses = guest.wins = 0
         guest.candidate = guest.challenger = None
         guest.evidence.forget()
-        guest.forerunners = {}
+        guest.claim(())
         if guest.forerunner is not None:
             guest.forerunner.successor = None
             guest.forerunner = None
@@ -165,11 +165,11 @@ class Association:
         if guest.evidence.reports == 1:
             guest.began = report.t
             nearby = self._near(member, report)
-            guest.forerunners = forerunners(guest, member.sigma_m, report, nearby)
+            guest.claim(forerunners(guest, member.sigma_m, report, nearby))
         elif guest.forerunners:
             before = forerunner(guest)
             if before is not None:
-                guest.forerunners = {}
+                guest.claim(())
                 guest.forerunner, before.successor = before, guest
                 guest.evidence.inherit(before.evidence)
                 self.counts["continued"] += 1

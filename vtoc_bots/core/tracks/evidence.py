@@ -24,8 +24,8 @@ OUTSIDE_COST: Final = 15.0
 MEMORY: Final = 30.0
 """No explanation falls further behind the best, so that each can come back when things change."""
 LARGEST_OWN_COST: Final = 15.0
-LARGEST_INHERITANCE: Final = 12.0
-"""No more than this is taken over from an ended number: the new one may after all be another entity."""
+LARGEST_INHERITANCE: Final = 7.0
+"""No more than this is taken over from an ended number: in a crowd one of thirty new ones is another entity."""
 NEVER: Final = -1
 FIRST_INTERVAL_SECONDS: Final = 12.0
 INTERVAL_GROWTH: Final = 1.1

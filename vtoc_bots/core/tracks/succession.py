@@ -13,6 +13,7 @@ LONGEST_GAP_REPORTS: Final = 3
 """A number that has missed more reports than this when a new one begins is not continued by it."""
 ENDED_REPORTS: Final = 2
 """A number that has missed so many reports has ended."""
+LONGEST_SEARCH_REPORTS: Final = 6
 CONTINUED_CHI2: Final = 13.816
 """χ² 0.999 with two degrees of freedom, of the first position against where the ended number should be."""
 
@@ -31,13 +32,17 @@ def forerunners(guest: Identity, sigma_m: float, report: Report, nearby: Iterabl
 
 
 def forerunner(guest: Identity) -> Identity | None:
-    """The one number that this one must be the continuation of, if by now there is only one.
+    """The one number that this one must be the continuation of, if by now there is only one, which only it claims.
 
-    Those that report again have not ended. With source numbers a target's track is cut into tracklets; see
-    Blackman and Popoli, Design and Analysis of Modern Tracking Systems, section 9.5, of stitching them together.
+    Those that report again have not ended. Where one target's track is cut into pieces, joining them is known as
+    tracklet stitching; the idea is old, and is used here in its plainest form.
     """
-    silent = [other for other in guest.forerunners if other.t < guest.began and other.successor is None]
-    guest.forerunners = dict.fromkeys(silent)
-    if len(silent) != 1 or silent[0].evidence.overdue(guest.evidence.t) < ENDED_REPORTS:
+    if guest.evidence.reports > LONGEST_SEARCH_REPORTS:
+        guest.claim(())
         return None
-    return silent[0]
+    guest.claim([other for other in guest.forerunners if other.t < guest.began and other.successor is None])
+    if len(guest.forerunners) != 1:
+        return None
+    (only,) = guest.forerunners
+    ended = only.evidence.overdue(guest.evidence.t) >= ENDED_REPORTS
+    return only if ended and len(only.heirs) == 1 else None

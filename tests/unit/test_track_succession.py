@@ -79,3 +79,27 @@ def test_another_source_never_continues_a_number() -> None:
         watch(merger, range(second - 4, second + 1))
         merger.add(numbered("1", second, 150.0, **HIGH)._replace(source="d"))
     assert "continued" not in merger.counts()
+
+
+def test_a_number_that_two_new_ones_may_continue_is_continued_by_neither() -> None:
+    merger = told_apart()
+    merger.add(numbered("3", 39, 150.0, **HIGH))
+    told_again(merger, "2", 40, 45, 50)
+    assert "continued" not in merger.counts()
+
+
+def test_what_is_taken_over_of_an_ended_number_is_bounded() -> None:
+    merger = told_apart()
+    told_again(merger, "2", 40, 45)
+    for second in range(50, 85, 5):
+        told_again(merger, "2", second, east=450.0)
+    assert merged_with(merger, "2") == "bbbbbb"
+
+
+def test_a_number_that_reports_again_does_not_undo_a_join_by_hand() -> None:
+    merger = told_apart()
+    told_again(merger, "2", 40, 45)
+    merger.join("bbbbbb", "c/track:2")
+    merger.add(numbered("1", 45.5, -100.0, **HIGH))
+    assert merged_with(merger, "2") == "bbbbbb"
+    assert reason_of(merger, "2") == "joined by hand"

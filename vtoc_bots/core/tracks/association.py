@@ -21,8 +21,6 @@ from vtoc_bots.core.tracks.succession import forerunner, forerunners
 FASTEST_EXPECTED_MPS: Final = 350.0
 SEARCH_SIGMAS: Final = 6.0
 SEARCH_SLACK_M: Final = 1_000.0
-INCUMBENT_BONUS: Final = 3.0
-"""By how much (χ²) a standing merge is favoured over its alternatives; a swapped pair has it twice."""
 INTERVAL_RATE: Final = 0.05
 """How fast what is known of a source's usual interval follows the intervals of its numbers."""
 LARGEST_SIGMA_M: Final = 2_500.0
@@ -63,8 +61,7 @@ class Association:
         if waiting is not None and report.t - waiting[1].t >= self._settings.round_seconds:
             self.close_round()
         if guest.successor is not None:
-            # It has not ended, so the other number does not continue it.
-            self.part(guest.successor)
+            self._disown(guest, guest.successor)
         self._pending[guest] = (member, report)
 
     def close_round(self) -> None:
@@ -174,6 +171,12 @@ class Association:
                 guest.evidence.inherit(before.evidence)
                 self.counts["continued"] += 1
 
+    def _disown(self, guest: Identity, successor: Identity) -> None:
+        """A number reports again: it has not ended, so the other does not continue it. What was joined stays so."""
+        if not successor.forced:
+            self.part(successor)
+        successor.forerunner = guest.successor = None
+
     def _near(self, member: SourceTrack, report: Report) -> Iterable[Identity]:
         reach = self._settings.extrapolate_seconds * FASTEST_EXPECTED_MPS
         radius = SEARCH_SIGMAS * member.sigma_m + SEARCH_SLACK_M + reach
@@ -195,7 +198,7 @@ class Association:
         return not self._decisions.forbids(guest, host)
 
     def _decide(self, guest: Identity, reporting: frozenset[Identity]) -> None:
-        candidate, margin = judge(guest, reporting, INCUMBENT_BONUS)
+        candidate, margin = judge(guest, reporting, self._settings.accept_margin)
         if candidate is not None and not guest.evidence.pairs[candidate].latest.inside:
             candidate = None
         if guest.host is not None:

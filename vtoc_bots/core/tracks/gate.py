@@ -13,9 +13,10 @@ from vtoc_bots.core.tracks.source_track import SourceTrack
 
 CLOCK_SIGMA_SECONDS: Final = 0.3
 """How far two sources' clocks are apart; it makes a position vague along the direction of flight."""
-ALTITUDE_SIGMA_M: Final = 25.0
-"""How far two words of one altitude may differ: both are rounded, by as much as 100 ft, and encoders differ by 125."""
-LARGEST_ALTITUDE_COST: Final = 8.0
+ALTITUDE_SIGMA_M, OFF_ALTITUDE_SIGMA_M = 15.0, 75.0
+"""How far two words of one altitude may differ: both are rounded, to 100 ft at worst; and where an encoder is off."""
+OFF_ALTITUDE_CHI2: Final = 4.0
+"""Past this an altitude says no more, until it is too far off for that too."""
 ALTITUDE_AGE_SECONDS: Final = 20.0
 VELOCITY_AGE_SECONDS: Final = 15.0
 VELOCITY_SIGMA_MPS: Final = 12.0
@@ -76,7 +77,8 @@ def _altitude_cost(event: TelemetryEvent, t: float, other: SourceTrack, gate_m: 
     difference = event.altitude_m - other.altitude_m - (other.vertical_rate_mps or 0.0) * age
     if not -gate_m <= difference <= gate_m:
         return None
-    return min((difference / ALTITUDE_SIGMA_M) ** 2 - 1.0, LARGEST_ALTITUDE_COST)
+    close = min((difference / ALTITUDE_SIGMA_M) ** 2, OFF_ALTITUDE_CHI2)
+    return max(close, (difference / OFF_ALTITUDE_SIGMA_M) ** 2) - 1.0
 
 
 def _velocity_cost(event: TelemetryEvent, t: float, other: SourceTrack) -> float:

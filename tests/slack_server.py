@@ -65,6 +65,7 @@ class FakeSlack:
         self.problems: list[str] = []
         self.manners: Callable[[str, dict[str, Any]], str | None] = lambda method, arguments: None
         self.has_tables = True
+        self.retry_after = 3
         self.bot_token, self.app_token = BOT_TOKEN, APP_TOKEN
         self.now = time.time
         self.triggers: dict[str, float] = {}
@@ -76,6 +77,7 @@ class FakeSlack:
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._is_away = False
+        self.keeps_alive_seconds = 60.0
         self._ids, self._ts = itertools.count(1), itertools.count(1)
 
     def vanish(self) -> None:
@@ -148,7 +150,7 @@ class FakeSlack:
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_post("/response/{name}", self._response)
         app.router.add_get("/ws/{ticket}", self._socket)
-        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1, keepalive_timeout=self.keeps_alive_seconds)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -166,7 +168,7 @@ class FakeSlack:
         self.calls.append(Call(method, arguments))
         manner = self.manners(method, arguments)
         if manner in ("limit", "limit-bare"):
-            headers = {"Retry-After": "3"} if manner == "limit" else {}
+            headers = {"Retry-After": str(self.retry_after)} if manner == "limit" else {}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
         if manner == "fail":
             return web.Response(status=500, text="<html>upstream</html>", content_type="text/html")

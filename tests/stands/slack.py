@@ -17,7 +17,7 @@ from tests.slack_server import BOT_TOKEN, SECRET, TEAM, FakeSlack
 from vtoc_bots import Sender, Transport, TransportContext
 from vtoc_bots.plugins.slack.settings import SlackSettings
 from vtoc_bots.plugins.slack.transport import SlackTransport
-from vtoc_bots.testing import Event, Fault, Shown, ShownButton, ShownForm
+from vtoc_bots.testing import LIMITED_SECONDS, Event, Fault, Shown, ShownButton, ShownForm
 
 HALL, YARD, ADA, BOB, EVE = "C0HALL0001", "C0YARD0001", "U0ADA00001", "U0BOB00001", "U0EVE00001"
 SENDS = ("chat.postMessage", "chat.update", "chat.postEphemeral")
@@ -35,7 +35,7 @@ class SlackStand(Stand):
     """Ada and Bob in two channels; the bot is in both. `by_socket`: events come by Socket Mode."""
 
     name, asks = "slack", "form"
-    account = "slack"
+    account = TEAM
     people = (Sender(ADA, "Ada", TEAM), Sender(BOB, "Bob", TEAM))
     rooms = ("hall", "yard")
     stranger = EVE
@@ -44,6 +44,8 @@ class SlackStand(Stand):
 
     def __init__(self) -> None:
         self.slack = FakeSlack()
+        self.slack.retry_after = int(LIMITED_SECONDS)
+        self.slack.keeps_alive_seconds = 0.0  # a pooled connection that dies is of unknown fate, not unreachable
         self._faults: list[Fault] = []
         self._forms: list[ShownForm] = []
         self._refuses_forms = False

@@ -77,8 +77,13 @@ class FakeSlack:
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._is_away = False
-        self.keeps_alive_seconds = 60.0
+        self.keeps_alive = True
         self._ids, self._ts = itertools.count(1), itertools.count(1)
+
+    async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        if not self.keeps_alive and not isinstance(response, web.WebSocketResponse):
+            response.headers["Connection"] = "close"
+            response.force_close()
 
     def vanish(self) -> None:
         """Be unreachable from now on: nobody listens, and every connection is gone."""
@@ -146,11 +151,12 @@ class FakeSlack:
     async def open(self) -> AsyncIterator[FakeSlack]:
         """Listen on the loopback for the length of the block."""
         app = web.Application(client_max_size=8 * 2**20)
+        app.on_response_prepare.append(self._prepare)
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_post("/response/{name}", self._response)
         app.router.add_get("/ws/{ticket}", self._socket)
-        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1, keepalive_timeout=self.keeps_alive_seconds)
+        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -45,7 +45,7 @@ class SlackStand(Stand):
     def __init__(self) -> None:
         self.slack = FakeSlack()
         self.slack.retry_after = int(LIMITED_SECONDS)
-        self.slack.keeps_alive_seconds = 0.0  # a pooled connection that dies is of unknown fate, not unreachable
+        self.slack.keeps_alive = False  # a pooled connection that dies is of unknown fate, not unreachable
         self._faults: list[Fault] = []
         self._forms: list[ShownForm] = []
         self._refuses_forms = False

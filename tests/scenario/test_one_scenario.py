@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.testing import Shown
 
-APPROVERS = {"telegram": "slack", "slack": "discord", "discord": "telegram", "terminal": "telegram"}
+APPROVERS = {"telegram": "slack", "slack": "telegram", "discord": "telegram", "terminal": "telegram"}
 PLAYBOOK = "op_airtrack_merge"
 
 
@@ -128,9 +129,10 @@ async def keeps_strangers_out(scene: Scene) -> None:
     if scene.asked.has("again"):
         event = await scene.asked.says(scene.ada.who, "/whoami", scene.asked.rooms[0])
         await scene.ada.sees("Who you are")
-        await scene.asked.again(event)
-        again = await scene.count("SELECT count(*) FROM vtoc_engine.inbox WHERE body ->> 'text' LIKE '%whoami%'")
-        assert again == 1
+        repeat = await scene.asked.again(event)
+        assert repeat.acknowledged is not None
+        await asyncio.wait_for(repeat.acknowledged.wait(), 30)
+        assert await scene.count("SELECT count(*) FROM vtoc_engine.inbox WHERE body::text LIKE '%whoami%'") == 1
     for _ in range(40):
         await eve.says("/runs")
     await until(lambda: _dropped(scene), "nothing of the flood was dropped", scene.installation.log)

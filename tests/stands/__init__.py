@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 
 from tests.scenario_kit import Stand
 from tests.stands.discord import DiscordStand
+from tests.stands.slack import SlackStand
 from tests.stands.telegram import TelegramStand
 from tests.stands.terminal import TerminalStand
 
 STANDS: Mapping[str, Callable[[], Stand]] = {
     "discord": DiscordStand,
+    "slack": SlackStand,
     "telegram": TelegramStand,
     "terminal": TerminalStand,
 }

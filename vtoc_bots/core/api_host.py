@@ -127,11 +127,13 @@ def _keys(
     http = ServiceHttp(lambda: session, _SUPABASE, own.supabase_url, clock)
     metrics.watch_client(_SUPABASE.name, http.counts)
 
-    async def opened() -> ServiceHttp:
-        return http
+    keys = KeySet(http, clock)
 
-    async def closed(client: ServiceHttp) -> None:
+    async def opened() -> KeySet:
+        return keys
+
+    async def closed(client: KeySet) -> None:
         """The session belongs to the process."""
 
-    clients.register(ClientSpec(_SUPABASE.name, opened, ServiceHttp.probe, closed))
-    return KeySet(http, clock)
+    clients.register(ClientSpec(_SUPABASE.name, opened, KeySet.probe, closed))
+    return keys

@@ -12,6 +12,7 @@ from vtoc_bots.core.access import Level, Operator, Station
 from vtoc_bots.core.config import role_of
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.api_tokens import PREFIX, ApiTokens, GoodToken
+from vtoc_bots.core.store.clean import clean_text
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.web.jwks import ALGORITHMS, KeySet
 from vtoc_bots.core.web.problems import Refusal
@@ -89,12 +90,13 @@ class Authenticator:
         trusted = {**_mapping(claims.get("app_metadata")), **claims}
         station = await self._station(trusted)
         level = _level(trusted.get("station_level", "operator"))
-        subject = str(claims["sub"])
+        subject = clean_text(str(claims["sub"]))
         try:
             operator_id = UUID(subject)
         except ValueError:
             operator_id = uuid5(_USERS, subject)
-        operator = Operator(operator_id, str(claims.get("email") or subject), {station.slug: level}, station.slug)
+        name = clean_text(str(claims.get("email") or subject))
+        operator = Operator(operator_id, name, {station.slug: level}, station.slug)
         return Principal(operator, station, f"user:{subject}")
 
     async def _claims(self, token: str) -> dict[str, Any]:

@@ -179,7 +179,10 @@ async def test_published_keys_are_kept_and_read_anew_for_a_new_one(
     assert (await api.get("/stations", token=signed(good, "two", "one"))).status == 401
     project["published"] = ["one", "two"]
     assert (await api.get("/stations", token=signed(good, "two"))).status == 401, "not asked again so soon"
-    keys = api.centre.runtime.api.authenticator.keys
+    users = api.centre.runtime.api.users
+    assert users is not None
+    keys = users.keys
+    assert keys is not None
     monkeypatch.setattr(keys, "_read_at", keys._read_at - 31)
     assert (await api.get("/stations", token=signed(good, "two"))).status == 200
     monkeypatch.setattr(keys, "_read_at", keys._read_at - 3600)

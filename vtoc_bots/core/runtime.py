@@ -16,7 +16,9 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
+from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
@@ -191,6 +193,22 @@ class Runtime:
             self.health.check,
             self._about(),
         )
+        self.clients = Clients(self.health.register)
+        stack.push_async_callback(self.clients.close)
+        self.api = ApiHost(
+            settings,
+            loaded,
+            store,
+            self.people,
+            self.access,
+            self.library,
+            self.sources,
+            self.notices,
+            self.clients,
+            clock,
+            self.metrics,
+            self.http,
+        )
         self.asking = Asking(self.people, self.desk, ButtonRows(store), OriginalRows(store))
         self.floods = Floods(self.people, clock)
         self._compose_engine()
@@ -294,10 +312,11 @@ class Runtime:
     async def _serve(self, stack: AsyncExitStack) -> None:
         """Start the web server, with what plugins and transports add to it."""
         settings = self.settings
-        app = make_app(self.health, self.metrics, [self.links.add_routes, *self.loaded.routes])
+        app = make_app(self.health, self.metrics, [self.links.add_routes, self.api.add_routes, *self.loaded.routes])
         app.add_routes(self.host.routes())
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
+        self.parts.forever("run_watch", self.api.watch.run)
         stack.push_async_callback(server.close)
 
     async def _own_terminal(self, account: str) -> None:
@@ -323,6 +342,7 @@ class Runtime:
         self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
         self.parts.hold("sweeper", self.sweeper.run)
+        self.parts.hold("agent_actions", self.api.actions.run)
         if self.duties.sources:
             self.parts.forever("sources", self.sources.run)
 

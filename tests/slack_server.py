@@ -65,6 +65,7 @@ class FakeSlack:
         self.problems: list[str] = []
         self.manners: Callable[[str, dict[str, Any]], str | None] = lambda method, arguments: None
         self.has_tables = True
+        self.retry_after = 3
         self.bot_token, self.app_token = BOT_TOKEN, APP_TOKEN
         self.now = time.time
         self.triggers: dict[str, float] = {}
@@ -74,7 +75,35 @@ class FakeSlack:
         self.acknowledged: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.says_hello = True
         self.address = ""
+        self._runner: web.AppRunner | None = None
+        self._is_away = False
+        self.keeps_alive = True
         self._ids, self._ts = itertools.count(1), itertools.count(1)
+
+    async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        if not self.keeps_alive and not isinstance(response, web.WebSocketResponse):
+            response.headers["Connection"] = "close"
+            response.force_close()
+
+    def vanish(self) -> None:
+        """Be unreachable from now on: nobody listens, and every connection is gone."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            assert site._server is not None
+            site._server.close()
+        for connection in list(self._runner.server.connections if self._runner.server else ()):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self._is_away = True
+
+    async def return_(self) -> None:
+        """Be there again, if it was away."""
+        if self._is_away:
+            self._is_away = False
+            assert self._runner is not None
+            for site in list(self._runner.sites):
+                await site.stop()
+            await web.TCPSite(self._runner, "127.0.0.1", int(self.address.rpartition(":")[2])).start()
 
     def id(self, prefix: str) -> str:
         """A new id."""
@@ -122,11 +151,12 @@ class FakeSlack:
     async def open(self) -> AsyncIterator[FakeSlack]:
         """Listen on the loopback for the length of the block."""
         app = web.Application(client_max_size=8 * 2**20)
+        app.on_response_prepare.append(self._prepare)
         app.router.add_route("*", "/api/{method}", self._api)
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_post("/response/{name}", self._response)
         app.router.add_get("/ws/{ticket}", self._socket)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -144,7 +174,7 @@ class FakeSlack:
         self.calls.append(Call(method, arguments))
         manner = self.manners(method, arguments)
         if manner in ("limit", "limit-bare"):
-            headers = {"Retry-After": "3"} if manner == "limit" else {}
+            headers = {"Retry-After": str(self.retry_after)} if manner == "limit" else {}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
         if manner == "fail":
             return web.Response(status=500, text="<html>upstream</html>", content_type="text/html")

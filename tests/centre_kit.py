@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -239,8 +239,10 @@ async def open_centre(
     playbooks: dict[str, str],
     environ: dict[str, str] | None = None,
     caps: Caps | None = None,
+    plugins: Mapping[str, Any] | None = None,
+    web: bool = False,
 ) -> AsyncIterator[Centre]:
-    """A running centre with these playbooks (YAML by id), in rooms with these abilities."""
+    """A running centre with these playbooks (YAML by id) and further plugins, in rooms with these abilities."""
     (folder / "playbooks").mkdir()
     for name, text in playbooks.items():
         (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\nprivate: false\n{text}")
@@ -257,7 +259,7 @@ async def open_centre(
         },
     )
     plugin = CentrePlugin(RoomTransport(caps), folder / "playbooks")
-    runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"centre": plugin})
+    runtime = Runtime(settings, Duties(web=web, sources=False), plugins={"centre": plugin, **(plugins or {})})
     task = asyncio.create_task(runtime.run())
 
     async def ready() -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from vtoc_bots import Card, ConversationId, Message, MessageKind, NotFound, Outbound, OutboundKind, Transport
+from vtoc_bots import Card, Clock, ConversationId, Message, MessageKind, NotFound, Outbound, OutboundKind, Transport
 from vtoc_bots.core.transports import Accepted, Acknowledgement, Choices, TransportContext
 from vtoc_bots.plugins.terminal.exchange import LineState
 from vtoc_bots.plugins.terminal.files import FileSaver
@@ -140,7 +140,19 @@ def echo(message: Message, line: UUID) -> Iterable[Outbound]:
 
 def context_in(folder: Path, clock: VirtualClock, **blobs: bytes) -> TransportContext:
     """What core gives a terminal whose data folder that is."""
-    return TransportContext("data", clock, MemoryBlobs(**blobs), folder)
+    return context_of("data", clock, MemoryBlobs(**blobs), folder)
+
+
+def context_of(account: str, clock: Clock, blobs: MemoryBlobs, folder: Path) -> TransportContext:
+    """A context for a terminal, which asks for no lease, notice or link."""
+
+    async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
+        raise AssertionError(f"a terminal asked for the lease {name}")
+
+    async def notice(card: Card, key: str) -> None:
+        raise AssertionError(f"a terminal gave the notice {key}")
+
+    return TransportContext(account, clock, blobs, folder, hold, notice, lambda blob, name, content_type: None)
 
 
 class Typed:

@@ -10,11 +10,11 @@ import asyncio
 import json
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from tests.terminal_kit import MemoryBlobs, outbound
+from tests.terminal_kit import MemoryBlobs, context_of, outbound
 from vtoc_bots import (
     Button,
     Buttons,
@@ -28,7 +28,6 @@ from vtoc_bots import (
     Progress,
     TerminalOptions,
     Transport,
-    TransportContext,
 )
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.transports import Accepted, Acknowledgement, Choices
@@ -38,6 +37,7 @@ from vtoc_bots.plugins.terminal.settings import TerminalSettings
 from vtoc_bots.plugins.terminal.transport import TerminalTransport
 
 APPROVAL = Card.of("Approval needed", Buttons(buttons=(Button(label="Approve", token="yes"),)))
+WEB_SERVER = "http://127.0.0.1:8080"
 CHOICES = (("/echo", "say it again"), ("/progress", "a run"))
 
 
@@ -124,7 +124,7 @@ async def main(mode: str, folder: Path, flags: frozenset[str]) -> int:
     assert mode in ("prompt", "piped")
     options = TerminalOptions("prompt" if mode == "prompt" else "piped", folder / "out", wait)
     spec = terminal_spec(options, seat, "TOC-S1", TerminalSettings())
-    context = TransportContext(seat.data_id, SystemClock(), MemoryBlobs(), folder, "http://127.0.0.1:8080")
+    context = replace(context_of(seat.data_id, SystemClock(), MemoryBlobs(), folder), address=lambda: WEB_SERVER)
     transport = spec.open(context)
     assert isinstance(transport, TerminalTransport)
     core = FolderCore(folder / "outbox", flags, asyncio.Event())

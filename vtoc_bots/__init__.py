@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vtoc_bots.core import markup
     from vtoc_bots.core.access import Ask, Decision, Level, Operator, Station, Verdict
     from vtoc_bots.core.cards import (
         Block,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PluginError,
         RateLimited,
         Refused,
+        SendError,
         StartupError,
         TransientError,
         Unknown,
@@ -148,18 +150,18 @@ __all__ = [
     "ActionError", "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box",
     "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
     "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
-    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet",
-    "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid",
-    "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent",
-    "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan",
-    "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
-    "PublishesCommands", "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId",
-    "RunView", "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
+    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields",
+    "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level",
+    "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer",
+    "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep",
+    "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
+    "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId", "RunView", "SendError",
+    "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
     "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds",
     "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
     "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
     "bearing_deg", "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card",
-    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "markup", "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
     "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
@@ -168,7 +170,7 @@ _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "errors": (
-        "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused StartupError"
+        "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
     ),
     "feeds.backoff": "Backoff",
@@ -215,6 +217,7 @@ _HOMES = {
     "values.positions": "Position",
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
+_HOME_OF["markup"] = "vtoc_bots.core"  # a module, so that its Text, Code and Link are no names of this package
 
 __version__ = "0.1.0"
 
@@ -223,7 +226,9 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"vtoc_bots has no public name {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    value = (
+        importlib.import_module(f"{home}.{name}") if name == "markup" else getattr(importlib.import_module(home), name)
+    )
     globals()[name] = value
     return value
 

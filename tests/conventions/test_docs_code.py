@@ -39,7 +39,7 @@ from vtoc_bots.core.playbooks.load import load_playbooks
 
 PAGE = "docs/plugins.md"
 STATION = Station(uuid4(), "toc-s1", "TOC-S1", "TOC-S1", "ops")
-(FIRST, COMMANDS, ACTIONS, PLAYBOOKS, CONNECTORS, POLICIES, OBSERVERS, SETTINGS, TRANSPORTS, ROUTES) = blocks(
+(FIRST, COMMANDS, ACTIONS, PLAYBOOKS, CONNECTORS, POLICIES, OBSERVERS, SETTINGS, TRANSPORTS, ROUTES, MARKUP) = blocks(
     PAGE, "python"
 )
 
@@ -181,3 +181,11 @@ async def test_the_route_answers(tmp_path: Path) -> None:
         add(app)
     async with TestClient(TestServer(app)) as client:
         assert await (await client.get("/hello?name=Ada")).json() == {"hello": "Ada"}
+
+
+def test_the_dialect_writes_a_card_in_notes_that_fit(tmp_path: Path) -> None:
+    card = Card.of("Fog", "**No** flight <today>: `x < y`", "> " + "coo " * 60)
+    notes = module_of(MARKUP, tmp_path / "notes.py").notes(SimpleNamespace(card=card, may_be_repeat=True))
+    assert notes[0].startswith("(may be a repeat)\n\n<b>Fog</b>\n\n<b>No</b> flight &lt;today&gt;: <tt>x &lt; y</tt>")
+    assert len(notes) == 3
+    assert all(note.count("<q>") == note.count("</q>") == 1 for note in notes)

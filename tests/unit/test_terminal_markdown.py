@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.terminal_kit import is_safe
-from vtoc_bots.plugins.terminal.markdown import MAX_NESTING, Style, lines_of_markdown
+from vtoc_bots.core.markup.parse import MAX_NESTING
+from vtoc_bots.plugins.terminal.markdown import Style, lines_of_markdown
 
 
 def shown(source: str) -> list[str]:
@@ -21,10 +22,11 @@ def shown(source: str) -> list[str]:
         ("one\ntwo  \nthree", ["one two", "three"]),
         ("# Head\ntext", ["Head", "", "text"]),
         ("[the map](http://a.b/c)", ["the map (http://a.b/c)"]),
-        ('[the map](http://a.b/c "title")', ['the map (http://a.b/c "title")']),
+        ('[the map](http://a.b/c "title")', ['the map (http://a.b/c) ("title")']),
         ("<http://a.b/c> and [http://a.b](http://a.b)", ["http://a.b/c and http://a.b"]),
         ("![alt](http://a.b/c.png)", ["alt (http://a.b/c.png)"]),
-        ("[](http://a.b)", ["(http://a.b)"]),
+        ("[](http://a.b)", ["http://a.b"]),
+        ("~~gone~~", ["~~gone~~"]),
         ("- a\n- b\n  1. c\n  2. d", ["- a", "- b", "  1. c", "  2. d"]),
         ("9. a\n9. b", ["9. a", "10. b"]),
         ("> a\n> > b", ["> a", ">", "> > b"]),

@@ -24,11 +24,11 @@ from vtoc_bots import (
     OutboundKind,
     Progress,
     TransientError,
+    markup,
 )
 from vtoc_bots.plugins.terminal.exchange import LineState
 from vtoc_bots.plugins.terminal.journal import Journal, OpenLine
 from vtoc_bots.plugins.terminal.seat import TerminalSeat
-from vtoc_bots.plugins.terminal.wire import REPEAT
 
 APPROVAL = Card.of(
     "Approval needed", Buttons(buttons=(Button(label="Approve", token="yes"), Button(label="Deny", token="no")))
@@ -314,14 +314,14 @@ async def test_a_card_whose_printing_was_cut_short_is_marked_when_printed_again(
     second = PipedTerminal(tmp_path, FakeCore(echo), Typed("/help"))
     second.core.due.put_nowait(card)
     await second.run()
-    assert second.printed == [f"{REPEAT}\nhalf printed", "heard /help"]
+    assert second.printed == [f"{markup.REPEAT}\nhalf printed", "heard /help"]
 
 
 async def test_what_core_says_may_be_a_repeat_is_marked(tmp_path: Path) -> None:
     terminal = PipedTerminal(tmp_path, FakeCore(echo), Typed("/help"))
     terminal.core.due.put_nowait(outbound("again", may_be_repeat=True))
     await terminal.run()
-    assert terminal.printed[0] == f"{REPEAT}\nagain"
+    assert terminal.printed[0] == f"{markup.REPEAT}\nagain"
 
 
 async def test_a_restarted_terminal_waits_for_the_answers_its_killed_forerunner_waited_for(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ async def test_a_slow_offer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_banner_says_where_one_is_and_the_web_address_where_there_is_one() -> None:
-    with_web = Banner("TOC-S1", Path("/out"), "http://127.0.0.1:8080").lines("root", "2")
+    with_web = Banner("TOC-S1", Path("/out"), lambda: "http://127.0.0.1:8080").lines("root", "2")
     assert len(with_web) == 4
     assert "TOC-S1" in with_web[0]
     assert "terminal 2" in with_web[0]

@@ -27,11 +27,12 @@ from vtoc_bots import (
     Severity,
     Table,
     Text,
+    markup,
 )
 from vtoc_bots.plugins.terminal.choices import choices_of_card
 from vtoc_bots.plugins.terminal.neutral import neutral_line, neutral_lines
 from vtoc_bots.plugins.terminal.painted import painted_card
-from vtoc_bots.plugins.terminal.wire import EXERCISE, REPEAT, Saved, table_lines, text_from_card
+from vtoc_bots.plugins.terminal.wire import Saved, table_lines, text_from_card
 
 ANYTHING = st.text(max_size=30)
 WORDS = st.text(alphabet="abc XYZ09é日本́👩‍✈️", max_size=20)
@@ -142,12 +143,18 @@ def test_painted_cards_keep_every_word_at_any_width(card: Card, width: int) -> N
 @given(tables(ANYTHING))
 def test_every_cell_of_a_column_begins_at_the_same_place(table: Table) -> None:
     head, rule, *rows = table_lines(table)
-    widths = [len(dashes) for dashes in rule.split("  ")] if rule.strip() else []
+    columns = zip(table.columns, *table.rows, strict=True)
+    widths = [max(cell_len(neutral_line(cell)) for cell in column) for column in columns]
+    assert rule == "  ".join("-" * width for width in widths).rstrip()
     if not table.rows:
         assert rows == ["(no rows)"]
         rows = []
-    for line in (head, *rows):
-        assert cell_len(line) == sum(widths) + 2 * (len(widths) - 1) if widths else not line.strip()
+    for line, cells in zip((head, *rows), (table.columns, *table.rows), strict=True):
+        places = []
+        for index, (width, cell) in enumerate(zip(widths, map(neutral_line, cells), strict=True)):
+            space = " " * (width - cell_len(cell))
+            places.append(space + cell if index in table.numeric else cell + space)
+        assert line == "  ".join(places).rstrip()
 
 
 def test_a_wide_letter_takes_two_places() -> None:
@@ -156,7 +163,7 @@ def test_a_wide_letter_takes_two_places() -> None:
 
 
 def test_a_row_that_lacks_cells_is_filled() -> None:
-    assert table_lines(Table(columns=("a", "b"), rows=(("1",), ("2", "3", "4"))))[2:] == ["1      ", "2  3  4"]
+    assert table_lines(Table(columns=("a", "b"), rows=(("1",), ("2", "3", "4"))))[2:] == ["1", "2  3  4"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +217,7 @@ def test_severity_is_a_word(severity: str, word: str) -> None:
 
 def test_an_exercise_and_a_repeat_are_marked_before_the_title() -> None:
     text = text_from_card(Card.of("Tracks", exercise=True, footer="as of 12:00Z · K7"), may_be_repeat=True)
-    assert text.split("\n") == [EXERCISE, REPEAT, "Tracks", "", "-- as of 12:00Z · K7"]
+    assert text.split("\n") == [markup.EXERCISE, markup.REPEAT, "Tracks", "", "-- as of 12:00Z · K7"]
 
 
 def test_a_plan_says_each_state_in_a_word_and_by_its_shape() -> None:

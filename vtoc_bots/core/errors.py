@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 
 class Fate(Enum):
@@ -93,6 +94,10 @@ class LostLease(VtocError):
 
 class SendError(VtocError):
     """A transport could not send. The subclass says what is known of the message."""
+
+    receipt: Any = None
+    """Of a card that is several messages: the `Receipt` of those that were sent before this. It is stored, and the next
+    try has it as the outbound's `edits`, so that nothing is shown twice."""
 
 
 class NotSent(SendError):

@@ -104,7 +104,7 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
 def outbound_of(row: StoredOutbound) -> Outbound:
     """The outbound of a stored row."""
     edits = None
-    if row.receipt is not None and row.revision > 0:
+    if row.receipt is not None:
         edits = Receipt(row.receipt["ref"], datetime.fromisoformat(row.receipt["sent_at"]), row.receipt["detail"])
     return Outbound(
         id=row.id,
@@ -167,13 +167,14 @@ class Deliverer:
             try:
                 state, receipt, error, delay = await self._send(row, outbound, grip)
             except RateLimited as limit:
-                state, receipt, error, delay = _unsent(row), None, str(limit), limit.after_seconds
+                state, receipt, error, delay = _unsent(row), _begun(limit), str(limit), limit.after_seconds
             except NotSent as failure:
-                state, receipt, error, delay = _unsent(row), None, str(failure), _backoff(row.tries)
+                state, receipt, error, delay = _unsent(row), _begun(failure), str(failure), _backoff(row.tries)
             except Refused as refusal:
-                state, receipt, error, delay = "refused", None, str(refusal), 0.0
+                state, receipt, error, delay = "refused", _begun(refusal), str(refusal), 0.0
             except (Unknown, TimeoutError) as failure:
-                state, receipt, error, delay = "unknown", None, str(failure) or "no answer", _backoff(row.tries)
+                state, receipt, error = "unknown", _begun(failure), str(failure) or "no answer"
+                delay = _backoff(row.tries)
             except LostLease:
                 raise
             except Exception as failure:  # a transport's own fault: what was sent is not known
@@ -200,7 +201,8 @@ class Deliverer:
         elif not caps.edit and (outbound.kind is OutboundKind.PROGRESS or outbound.edits is not None):
             return "sent", row.receipt, None, 0.0  # this platform can't edit: what came first stands
         if outbound.edits is not None:
-            outbound = replace(outbound, may_be_repeat=False)  # the same edit twice is one edit
+            # The same edit twice is one edit; a card of several messages that was begun goes on behind those it has.
+            outbound = replace(outbound, may_be_repeat=row.was_unknown and not row.revision)
         elif row.was_unknown and isinstance(self._transport, LooksUpReceipts):
             found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
             if found is not None and not (row.revision and caps.edit):
@@ -215,6 +217,12 @@ class Deliverer:
 def _unsent(row: StoredOutbound) -> str:
     """The state of one that was not sent just now: what an earlier sending did stays unknown."""
     return "unknown" if row.was_unknown else "due"
+
+
+def _begun(error: Exception) -> dict[str, Any] | None:
+    """The receipt of what was sent of a card before the rest failed."""
+    receipt = getattr(error, "receipt", None)
+    return receipt_json(receipt) if isinstance(receipt, Receipt) else None
 
 
 def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:

@@ -13,21 +13,11 @@ from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from vtoc_bots import Button, Buttons, Card, Divider, Fields, File, Image, Plan, Progress, Severity, Table, Text
+from vtoc_bots import Button, Buttons, Card, Divider, Fields, File, Image, Plan, Progress, Severity, Table, Text, markup
 from vtoc_bots.plugins.terminal.choices import numbered
 from vtoc_bots.plugins.terminal.markdown import Line, Style, lines_of_markdown
 from vtoc_bots.plugins.terminal.neutral import neutral_line, neutral_lines
-from vtoc_bots.plugins.terminal.wire import (
-    EXERCISE,
-    HINT,
-    REPEAT,
-    SEVERITY_WORDS,
-    Saved,
-    cells_of,
-    progress_line,
-    share_done,
-    step_line,
-)
+from vtoc_bots.plugins.terminal.wire import HINT, Saved, neutral_table, progress_line, step_line
 
 COLOURS: Final = MappingProxyType({Severity.GOOD: "green", Severity.WARNING: "yellow", Severity.BAD: "red"})
 STEP_STYLES: Final = MappingProxyType(
@@ -67,7 +57,7 @@ def painted_card(card: Card, saved: Mapping[str, Saved], width: int, *, may_be_r
         parts += [RichText(), part] if parts else [part]
     body: RenderableType = Group(*parts)
     if framed:
-        word = SEVERITY_WORDS[card.severity]
+        word = markup.SEVERITY_WORDS[card.severity]
         body = Panel(body, title=word, title_align="left", border_style=COLOURS[card.severity], box=box.ROUNDED)
     footer = [RichText(f"-- {neutral_line(card.footer)}", "dim", overflow="fold")] if card.footer else []
     return Group(body, *footer)
@@ -75,9 +65,9 @@ def painted_card(card: Card, saved: Mapping[str, Saved], width: int, *, may_be_r
 
 def _marks(card: Card, may_be_repeat: bool) -> Iterator[str]:
     if card.exercise:
-        yield EXERCISE
+        yield markup.EXERCISE
     if may_be_repeat:
-        yield REPEAT
+        yield markup.REPEAT
 
 
 def _blocks(card: Card, saved: Mapping[str, Saved], width: int) -> Iterator[RenderableType]:
@@ -105,10 +95,8 @@ def _blocks(card: Card, saved: Mapping[str, Saved], width: int) -> Iterator[Rend
 
 def bar(block: Progress) -> str:
     """``[######..........] ``, nothing where the total is not known."""
-    if not block.total or block.done is None:
-        return ""
-    full = round(share_done(block) * BAR_CELLS)
-    return f"[{'#' * full}{'.' * (BAR_CELLS - full)}] "
+    cells = markup.progress_bar(block, BAR_CELLS, "#", ".").strip()
+    return f"[{cells}] " if cells else ""
 
 
 def _line(line: Line) -> RenderableType:
@@ -134,7 +122,7 @@ def _pairs(pairs: list[tuple[str, str]]) -> RenderableType:
 
 
 def _table(table: Table, width: int) -> RenderableType:
-    heads, *rows = cells_of(table)
+    heads, *rows = markup.table_cells(neutral_table(table))
     if not rows:
         return RichText(f"{' · '.join(heads)}: no rows", "dim", overflow="fold")
     needed = [max(cell_len(cells) for cells in column) for column in zip(heads, *rows, strict=True)]

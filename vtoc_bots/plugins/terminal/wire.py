@@ -20,22 +20,16 @@ from vtoc_bots import (
     Plan,
     PlanStep,
     Progress,
-    Severity,
     Table,
     Text,
+    markup,
 )
 from vtoc_bots.plugins.terminal.choices import numbered
 from vtoc_bots.plugins.terminal.markdown import RULE, lines_of_markdown
-from vtoc_bots.plugins.terminal.neutral import neutral_line, neutral_lines, padded
+from vtoc_bots.plugins.terminal.neutral import neutral_line, neutral_lines
 
-EXERCISE: Final = "EXERCISE: made-up traffic, nothing in this is real"
-REPEAT: Final = "(may be a repeat)"
 HINT: Final = "(type the number)"
-SEVERITY_WORDS: Final = MappingProxyType({Severity.GOOD: "OK", Severity.WARNING: "WARNING", Severity.BAD: "FAILED"})
-STEP_MARKS: Final = MappingProxyType(
-    {"planned": "·", "running": "▶", "done": "✓", "skipped": "–", "waiting": "⏸", "failed": "✗"}
-)
-_STATE_CELLS: Final = max(len(state) for state in STEP_MARKS)
+_STATE_CELLS: Final = max(len(state) for state in markup.STEP_MARKS)
 _GAP: Final = "  "
 _FILE_MARKS: Final = ("[image]", "[file]")
 
@@ -57,8 +51,8 @@ def text_from_card(
     `saved` says by blob where its pictures and files are; each is a line of its own, ``[image] PATH`` or ``[file]
     PATH``, and no other line begins so. Blocks are parted by an empty line, the footer begins with ``-- ``.
     """
-    head = [*([EXERCISE] if card.exercise else []), *([REPEAT] if may_be_repeat else [])]
-    heading = ": ".join(word for word in (SEVERITY_WORDS.get(card.severity), neutral_line(card.title)) if word)
+    head = [*([markup.EXERCISE] if card.exercise else []), *([markup.REPEAT] if may_be_repeat else [])]
+    heading = ": ".join(word for word in (markup.SEVERITY_WORDS.get(card.severity), neutral_line(card.title)) if word)
     parts = [[*head, *([heading] if heading else [])], *_parts(card, saved)]
     if card.footer:
         parts.append([f"-- {neutral_line(card.footer)}"])
@@ -100,49 +94,33 @@ def field_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
     lines: list[str] = []
     for name, (_, value) in zip(names, pairs, strict=True):
         first, *others = neutral_lines(value)
-        lines.append(f"{padded(name, width)} {first}")
+        lines.append(f"{markup.padded(name, width)} {first}")
         lines += [" " * (width + 1) + other for other in others]
     return lines
 
 
 def table_lines(table: Table) -> list[str]:
     """Heads, a rule and the rows, in columns two spaces apart; numeric columns end together. Nothing is cut."""
-    rows = cells_of(table)
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        return _GAP.join(padded(cell, widths[c], right=c in table.numeric) for c, cell in enumerate(row))
-
-    head, *body = (line(row) for row in rows)
-    return [head, _GAP.join("-" * width for width in widths), *(body or ["(no rows)"])]
+    return (markup.table_text(neutral_table(table)) or "").split("\n")
 
 
-def cells_of(table: Table) -> list[list[str]]:
-    """The heads and rows, each cell on one line; what a row lacks is filled with empty cells."""
-    count = max(len(row) for row in (table.columns, *table.rows))
-    return [[neutral_line(cell) for cell in row] + [""] * (count - len(row)) for row in (table.columns, *table.rows)]
+def neutral_table(table: Table) -> Table:
+    """The table with every cell on one line and harmless."""
+    heads, *rows = (tuple(neutral_line(cell) for cell in row) for row in (table.columns, *table.rows))
+    return table.model_copy(update={"columns": heads, "rows": tuple(rows)})
 
 
 def step_line(step: PlanStep) -> str:
     """A step's mark, its state in words, its title and detail."""
     detail = f" – {neutral_line(step.detail)}" if step.detail else ""
-    return f"{STEP_MARKS[step.state]} {padded(step.state, _STATE_CELLS)}  {neutral_line(step.title)}{detail}"
+    return (
+        f"{markup.STEP_MARKS[step.state]} {markup.padded(step.state, _STATE_CELLS)}  {neutral_line(step.title)}{detail}"
+    )
 
 
 def progress_line(block: Progress) -> str:
     """The text and how much is done: of what, and in per cent, where the total is known."""
-    text = neutral_line(block.text)
-    if block.done is None:
-        return text
-    if not block.total:
-        return f"{text}: {block.done}"
-    count = f"{block.done} of {block.total}"
-    return f"{text} ({share_done(block):.0%})" if count in text else f"{text}: {count} ({share_done(block):.0%})"
-
-
-def share_done(block: Progress) -> float:
-    """How much is done, 0 to 1."""
-    return min(1.0, max(0.0, (block.done or 0) / block.total)) if block.total else 0.0
+    return neutral_line(markup.progress_words(block))
 
 
 def buttons_line(row: Sequence[tuple[int | None, Button]]) -> str:

@@ -1,0 +1,111 @@
+"""Takes updates in: converts them, fetches the files of those that are for us, hands them over, answers presses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+from telegram.error import TelegramError
+
+from vtoc_bots import Attachment, Inbox, Message, TransportContext
+from vtoc_bots.plugins.telegram.api import TelegramBot
+from vtoc_bots.plugins.telegram.wire import Me, Migrated, Received, is_for_us, message_from_update
+
+logger = structlog.get_logger(__name__)
+
+MOST_BYTES: Final = 10 * 2**20
+"""Of a file that is fetched; the Bot API itself gives 20 MB at most."""
+MOST_ALBUMS: Final = 256
+FETCH_SECONDS: Final = 20.0
+ANSWER_SECONDS: Final = 5.0
+
+
+class Intake:
+    """One bot's updates, on their way to the inbox."""
+
+    def __init__(
+        self,
+        bot: TelegramBot,
+        me: Me,
+        inbox: Inbox,
+        context: TransportContext,
+        moved: Callable[[int, int], Awaitable[None]],
+    ) -> None:
+        self._bot, self._me, self._inbox = bot, me, inbox
+        self._blobs, self._clock = context.blobs, context.clock
+        self._moved = moved
+        self._albums: OrderedDict[str, None] = OrderedDict()
+        self.seen = 0
+        """Updates taken in."""
+        self.last_at: float | None = None
+        """When the last one came, by the monotonic clock."""
+
+    async def take(self, update: Mapping[str, Any]) -> None:
+        """Take one update in; it may be acknowledged once this returns. Raises TransientError where it may not."""
+        self.seen, self.last_at = self.seen + 1, self._clock.monotonic()
+        try:
+            received = message_from_update(update, self._me)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            # Sent again it would be the same: to refuse it would hold up all that follow.
+            logger.error("update_unreadable", update_id=update.get("update_id"), error=f"{type(error).__name__}")
+            return
+        match received:
+            case Migrated(old=old, new=new):
+                await self._moved(old, new)
+            case Received(message=message, files=files, callback_id=callback_id):
+                if files and self._is_wanted(received):
+                    message = await self._with_files(message, files)
+                await self._inbox.accept(message)
+                if callback_id is not None:
+                    await self._answer(callback_id)
+
+    def _is_wanted(self, received: Received) -> bool:
+        """Whether to fetch the files: they are for us, or belong to an album whose caption is, which only its first
+        message has."""
+        wanted = is_for_us(received.message)
+        if received.album is None:
+            return wanted
+        if wanted:
+            self._albums[received.album] = None
+            if len(self._albums) > MOST_ALBUMS:
+                self._albums.popitem(last=False)
+        return received.album in self._albums
+
+    async def _with_files(self, message: Message, files: tuple[str, ...]) -> Message:
+        fetched = [
+            await self._fetched(attachment, file_id)
+            for attachment, file_id in zip(message.attachments, files, strict=True)
+        ]
+        return replace(message, attachments=tuple(fetched))
+
+    async def _fetched(self, attachment: Attachment, file_id: str) -> Attachment:
+        """The attachment with its blob; without one where it is too large or can't be had, so that the words arrive."""
+        if attachment.size > MOST_BYTES:
+            logger.info("file_too_large", size=attachment.size)
+            return attachment
+        try:
+            data = await asyncio.wait_for(self._bytes(file_id), FETCH_SECONDS)
+        except (TelegramError, TimeoutError) as error:
+            logger.warning("file_not_fetched", size=attachment.size, error=str(error) or "no answer")
+            return attachment
+        if len(data) > MOST_BYTES:
+            return replace(attachment, size=len(data))
+        blob = await self._blobs.put(data, attachment.content_type)
+        return replace(attachment, size=len(data), blob=blob)
+
+    async def _bytes(self, file_id: str) -> bytes:
+        file = await self._bot.get_file(file_id)
+        if (file.file_size or 0) > MOST_BYTES:
+            raise TelegramError(f"the file has {file.file_size:,} bytes")
+        return bytes(await file.download_as_bytearray())
+
+    async def _answer(self, callback_id: str) -> None:
+        """End the waiting sign on the button; the message is stored already, so nothing is lost where this fails."""
+        try:
+            await asyncio.wait_for(self._bot.answer_callback_query(callback_id), ANSWER_SECONDS)
+        except (TelegramError, TimeoutError) as error:
+            logger.info("press_not_answered", error=str(error) or "no answer")

@@ -87,6 +87,7 @@ class SimulatedPlatform(FakePlatform):
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self.transport = profile.name
         self.account, self.longest_text = ACCOUNT, profile.longest_text
         self.patience_seconds = 0.2
         self.links: list[SimulatedTransport] = []

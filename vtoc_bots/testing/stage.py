@@ -84,7 +84,7 @@ class Stage:
 
     def _listen(self) -> str:
         """The web server's address, before there are routes: a transport that is opened may want to know it."""
-        self._port = _free_port()
+        self._port = free_port()
         self.platform.address = f"http://127.0.0.1:{self._port}"
         return self.platform.address
 
@@ -188,7 +188,8 @@ def values_of(message: Message) -> Mapping[str, Any]:
     return {name: value for name, value in message.arguments.items() if value not in (None, "")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

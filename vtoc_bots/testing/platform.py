@@ -53,7 +53,7 @@ class ShownButton:
 
 @dataclass(slots=True)
 class Shown:
-    """A message as people see it now.
+    """A message as people see it now. `ref` is the platform's own and no other message's.
 
     `room` is the one given to `says`; `only_for` the one user id that sees it; `files` bytes by name; `edits` how often
     it was edited.

@@ -134,7 +134,10 @@ class SimulatedPlatform(FakePlatform):
         pieces = pieces_of(self._text(outbound), self.profile.longest_text)
         edits = self._shown[ref][0].edits + 1 if ref in self._shown else 0
         place = outbound.conversation
-        shown = [Shown(ref, place.channel, text, (), {}, only_for, place.thread, edits) for text in pieces]
+        shown = [
+            Shown(f"{ref}.{number}", place.channel, text, (), {}, only_for, place.thread, edits)
+            for number, text in enumerate(pieces)
+        ]
         shown[-1].files = files
         if self.profile.caps.buttons:
             shown[-1].buttons = _buttons(outbound.card)

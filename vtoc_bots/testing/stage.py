@@ -25,7 +25,7 @@ from vtoc_bots.testing.platform import Event, FakePlatform, Shown
 PATIENCE_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 SEND_SECONDS: Final = 30.0
-MOST_TRIES: Final = 50
+MOST_PAUSES: Final = 50
 HASTE: Final = 10.0
 """How much faster the transport's clock goes while a test waits: pauses before it connects again pass by."""
 
@@ -132,19 +132,19 @@ class Stage:
     async def send(self, message: Message, card: Card, **more: Any) -> tuple[Receipt, list[Shown]]:
         """Answer a message with a card, as core does; the receipt and what people see of it."""
         before = {shown.ref for shown in self.platform.shown}
-        receipt = await self.deliver(answer(message, card, **more))
+        receipt = await self.delivered(answer(message, card, **more))
         return receipt, [shown for shown in self.platform.shown if shown.ref not in before]
 
-    async def deliver(self, outbound: Outbound) -> Receipt:
+    async def delivered(self, outbound: Outbound) -> Receipt:
         """Send an outbound; where the transport asks to wait, wait, and go on behind what was shown, as core does."""
-        for _ in range(MOST_TRIES):
+        for _ in range(MOST_PAUSES):
             try:
                 return await asyncio.wait_for(self.transport.send(outbound), SEND_SECONDS)
             except RateLimited as limit:
                 self.clock.advance(limit.after_seconds)
                 if isinstance(limit.receipt, Receipt):
                     outbound = replace(outbound, edits=limit.receipt)
-        raise AssertionError(f"it was still limited after {MOST_TRIES} tries")
+        raise AssertionError(f"it was still limited after {MOST_PAUSES} tries")
 
 
 def answer(message: Message, card: Card, **more: Any) -> Outbound:

@@ -89,7 +89,7 @@ class FakePlatform(ABC):
 
     transport: str = ""
     """The transport's name; with it the transport is also tried in a whole centre."""
-    environ: Mapping[str, str] = MappingProxyType({})
+    variables: Mapping[str, str] = MappingProxyType({})
     """Variables that a whole centre is started with."""
     account: str = "default"
     """The account of the transport's spec."""

@@ -97,6 +97,8 @@ class SimulatedPlatform(FakePlatform):
         self.refs: dict[str, str] = {}
         self.when: Callable[[Outbound], bool] = lambda outbound: True
         """Which outbounds the faults are for."""
+        self.raises: Callable[[Outbound], Exception | None] = lambda outbound: None
+        """What a send of this raises whatever the faults are, None for nothing."""
         self._shown: dict[str, list[Shown]] = {}
         self._forms: list[ShownForm] = []
         self._faults: list[tuple[Fault | Exception, float]] = []
@@ -118,6 +120,9 @@ class SimulatedPlatform(FakePlatform):
         if link.is_cut:
             await asyncio.Event().wait()
         self._sends += 1
+        judged = self.raises(outbound)
+        if judged is not None:
+            raise judged
         fault, after = self._faults[0] if self._faults and self.when(outbound) else (None, 0.0)
         if fault is not None:
             self._faults.pop(0)

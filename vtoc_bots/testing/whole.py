@@ -48,7 +48,7 @@ class WholeContract:
             world = await open_world(
                 platforms=(),
                 plugins={"tested": TestedTransport(platform)},
-                environ={"API_PORT": str(port), **platform.environ},
+                environ={"API_PORT": str(port), **platform.variables},
                 duties=Duties(web=True, sources=False),
             )
             await platform.ready()

@@ -81,8 +81,8 @@ def test_every_command_is_documented_and_no_other(tmp_path: Path) -> None:
 
 
 def commands_of(group: Any, path: str = "vtoc-bots") -> Iterator[tuple[str, Any]]:
-    for name, each in group.commands.items():
-        where = f"{path} {name}"
+    for name in group.list_commands(None):  # plugins' groups too
+        where, each = f"{path} {name}", group.get_command(None, name)
         yield from commands_of(each, where) if hasattr(each, "commands") else [(where, each)]
 
 

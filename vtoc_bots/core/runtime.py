@@ -174,7 +174,7 @@ class Runtime:
             decoder=decoder_maker(specs),
             thin_seconds=settings.thin_seconds,
         )
-        self.services = SharedServices(store, self.sources, self.blobs, self.library)
+        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices)
         self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)

@@ -36,6 +36,7 @@ class DiscordStand(Stand):
     """The application may read messages; what is no command is said to the bot by its name."""
 
     name, asks = "discord", "form"
+    transport = "discord"
     account = payloads.APP
     people = (Sender("130000000000000000101", "Ada"), Sender("130000000000000000102", "Bob"))
     rooms = ("hall", "ops")

@@ -35,6 +35,7 @@ class SlackStand(Stand):
     """Ada and Bob in two channels; the bot is in both. `by_socket`: events come by Socket Mode."""
 
     name, asks = "slack", "form"
+    transport = "slack"
     account = TEAM
     people = (Sender(ADA, "Ada", TEAM), Sender(BOB, "Bob", TEAM))
     rooms = ("hall", "yard")

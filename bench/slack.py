@@ -269,7 +269,7 @@ async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtim
     slack = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_SIGNING_SECRET": SECRET, "SLACK_API_BASE_URL": api}
     where = {"API_PORT": "0", "VTOC_API_HOST": "127.0.0.1"}
     settings = load_settings(folder / "config", folder, environ={**ENVIRONMENT, **slack, **where})
-    runtime = Runtime(settings, Duties(worker=worker, web=True, sources=False))
+    runtime = Runtime(settings, Duties(worker=worker, web=True, sources=False), alone=True)
     task = asyncio.create_task(runtime.run())
     ready = asyncio.create_task(runtime.ready.wait())
     await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)

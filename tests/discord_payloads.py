@@ -191,6 +191,10 @@ def message(author: Mapping[str, Any], channel: str, at: datetime | None = None,
     }
 
 
+PARTIAL = ("id", "type", "name", "parent_id", "recipients", "position", "topic", "nsfw", "flags", "last_message_id")
+"""What an interaction tells of its channel."""
+
+
 def interaction(
     kind: int, who: Mapping[str, Any], channel: Mapping[str, Any], data: Mapping[str, Any], at: float, **parts: Any
 ) -> dict[str, Any]:
@@ -202,7 +206,7 @@ def interaction(
         "token": f"aW50ZXJhY3Rpb24{snowflake()}",
         "version": 1,
         "channel_id": channel["id"],
-        "channel": {key: channel[key] for key in ("id", "type", "name", "parent_id", "recipients") if key in channel},
+        "channel": {key: channel[key] for key in PARTIAL if key in channel},
         "data": dict(data),
         "locale": "en-US",
         "app_permissions": "2248473465835073",

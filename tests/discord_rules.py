@@ -87,14 +87,18 @@ def _components(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                     yield "a menu's values must be unique, 1 to 25"
 
 
+SHORTEST_ID = 15
+"""Digits of a message's or file's id; what is shorter counts the files of a request."""
+
+
 def _attachments(attachments: Iterable[Mapping[str, Any]], files: Sequence[str]) -> Iterator[str]:
     names = {each["id"]: each.get("filename") for each in attachments}
     if len(files) > 10:
         yield "more than 10 files"
     for index, name in enumerate(files):
-        if names.get(index) != name:
-            yield f"files[{index}] is {name}, but attachments say {names.get(index)}"
-    if any(isinstance(each, int) and each >= len(files) for each in names):
+        if names.get(str(index)) != name:
+            yield f"files[{index}] is {name}, but attachments say {names.get(str(index))}"
+    if any(len(each) < SHORTEST_ID and int(each) >= len(files) for each in names):
         yield "an attachment without its file"
 
 

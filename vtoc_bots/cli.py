@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vtoc_bots import __version__
+from vtoc_bots.cli_tokens import token_group
 from vtoc_bots.console import CONFIG, DATA, Config, Data, logs_on_stderr, told
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, load_settings
@@ -284,7 +285,7 @@ async def _run(
     logs = configure_logging(level=settings.log_level, secrets=settings.secrets(), file=file)
     tracing = configure_tracing(settings.variables)
     try:
-        return await Runtime(settings, duties).run()
+        return await Runtime(settings, duties, alone=True).run()
     finally:
         await tracing.close()
         logs.close()
@@ -305,6 +306,9 @@ def _with_store(config: Path, data: Path, work: Callable[[Any, Settings], Awaita
             asyncio.run(opened(settings))
 
     told(done)
+
+
+app.add_typer(token_group(_with_store), name="token")
 
 
 def _exit_with(work: Callable[[], Coroutine[Any, Any, int]]) -> None:

@@ -291,3 +291,24 @@ def test_a_manifest_of_another_kind_is_refused(
 ) -> None:
     variables = distribution("pigeon", "from vtoc_bots import PluginManifest\nmanifest = PluginManifest(cli='x')\n")
     assert "must be a typer.Typer" in refused(call(tmp_path, "pigeon", **variables))
+
+
+def test_a_token_is_shown_once_listed_without_it_and_revoked(folder: Path, database_url: str) -> None:
+    made = call(folder, "token", "create", "dashboard", "--level", "lead", "--days", "2", DATABASE_URL=database_url)
+    token = made.stdout.strip()
+    assert (made.returncode, token[:5], len(token)) == (0, "vtoc_", 48)
+    assert "lead at toc-s1" in made.stderr
+    listed = succeeded(call(folder, "token", "list", DATABASE_URL=database_url))
+    assert token not in listed
+    assert "dashboard: lead at toc-s1; good until" in listed
+    short = listed.split()[0]
+    assert "is revoked" in succeeded(call(folder, "token", "revoke", short.lower(), DATABASE_URL=database_url))
+    assert "revoked 2" in succeeded(call(folder, "token", "list", DATABASE_URL=database_url))
+    assert "revoked before" in refused(call(folder, "token", "revoke", short, DATABASE_URL=database_url))
+    assert "no token's id" in refused(call(folder, "token", "revoke", "x", DATABASE_URL=database_url))
+    wrong = call(folder, "token", "create", "x", "--station", "toc-s9", DATABASE_URL=database_url)
+    assert "no station toc-s9" in refused(wrong)
+    exported = succeeded(call(folder, "audit", "export", DATABASE_URL=database_url))
+    events = [json.loads(line)["event"] for line in exported.splitlines()]
+    assert events == ["token.created", "token.revoked"]
+    assert token not in exported

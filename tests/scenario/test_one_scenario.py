@@ -130,8 +130,11 @@ async def keeps_strangers_out(scene: Scene) -> None:
         event = await scene.asked.says(scene.ada.who, "/whoami", scene.asked.rooms[0])
         await scene.ada.sees("Who you are")
         repeat = await scene.asked.again(event)
-        assert repeat.acknowledged is not None
-        await asyncio.wait_for(repeat.acknowledged.wait(), 30)
+        if repeat.acknowledged is None:  # nobody acknowledges here; but one room's messages are taken in order
+            await scene.ada.says("/station")
+            await scene.ada.sees("Stations")
+        else:
+            await asyncio.wait_for(repeat.acknowledged.wait(), 30)
         assert await scene.count("SELECT count(*) FROM vtoc_engine.inbox WHERE body::text LIKE '%whoami%'") == 1
     for _ in range(40):
         await eve.says("/runs")

@@ -118,7 +118,7 @@ def test_a_picture_has_its_words_and_severity_is_never_colour_alone() -> None:
     image = Image(blob="ab", alt="A map of the harbour", name="map.png")
     made = rendered_card(Card.of("Fire", image, severity=Severity.BAD, exercise=True), MARK, STORED)
     [embed] = check(made)
-    assert made.body["attachments"] == [{"id": 0, "filename": "map.png", "description": "A map of the harbour"}]
+    assert made.body["attachments"] == [{"id": "0", "filename": "map.png", "description": "A map of the harbour"}]
     assert embed["title"] == "❌ FAILED: Fire"
     assert embed["author"]["name"].startswith("EXERCISE")
 

@@ -102,6 +102,25 @@ def test_a_group_commits_sizes_can_be_worked_out() -> None:
     assert found["vtoc_group_splits_total", labels("accept")] == 1
 
 
+@dataclass
+class Requests:
+    answered: int = 5
+    refused: int = 0
+    failed: int = 2
+    retried: int = 1
+    kept_away: int = 0
+    in_flight: int = 4
+    waiting: int = 3
+
+
+def test_what_became_of_requests_to_a_service_is_counted() -> None:
+    metrics = Metrics()
+    metrics.watch_client("agentkit", Requests())
+    found = samples(metrics)
+    assert found["vtoc_client_requests_total", labels("agentkit", "failed")] == 2
+    assert found["vtoc_client_requests", labels("agentkit", "waiting")] == 3
+
+
 def test_every_metric_is_in_the_documentation_and_no_other() -> None:
     wanted = [
         f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels) or '–'} | {metric.about} |"

@@ -18,6 +18,7 @@ from vtoc_bots.core.observe.redaction import MASK, MAX_CHARACTERS, Redactor, is_
 
 # Made up here; each has only the shape of the real thing, and none is written out whole.
 SHAPED = {
+    "our own": "vtoc_" + "aZ3-_9kQ" * 5 + "x1Y",
     "telegram": "123456789:" + "AAH" + "k3Jd_9-xQ" * 4,
     "slack bot": "xoxb-" + "123456789012-abcdefGHIJKL",
     "slack app": "xapp-" + "1-A012-345-abcdef",

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station, Verdict
+from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, complete
 from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
 from vtoc_bots.core.forms import FormField
-from vtoc_bots.core.ids import new_id, parse_short_id
+from vtoc_bots.core.ids import parse_short_id
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
 from vtoc_bots.core.playbooks.cards import dry_run_card
 from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, input_errors
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
+from vtoc_bots.core.playbooks.start import playbook_ask, run_row
 from vtoc_bots.core.ports import Clock, ProbeResult
 from vtoc_bots.core.store.approvals import ApprovalRecord, VoteRecord
 from vtoc_bots.core.store.operators import Operators
@@ -108,29 +109,24 @@ class Desk:
             return dry_run_card(playbook, bound.values, ctx.station, self.library.actions, decision)
         if not decision.allowed:
             raise Forbidden(decision.reason)
+        message = ctx.message
         ctx.effects.runs.append(
-            {
-                "id": new_id(),
-                "key": f"message:{ctx.message_id}",
-                "playbook": playbook.id,
-                "title": playbook.title,
-                "role": playbook.role,
-                "station": ctx.station.slug,
-                "source": playbook.source,
-                "digest": playbook.digest,
-                "inputs": bound.values,
-                "conversation": str(ctx.message.conversation),
-                "operator_id": None if ctx.operator is None else ctx.operator.id,
-                "private": playbook.private,
-                "must_approve": decision.verdict is Verdict.REQUIRE_APPROVAL and not playbook.has_approvals,
-                "correlation_id": ctx.correlation_id,
-                "trace": ctx.message.trace,
-                "reply": {
-                    "to": ctx.message.message_ref,
-                    "user": ctx.message.sender.user_id,
-                    "context": dict(ctx.message.reply_context),
+            run_row(
+                playbook,
+                bound.values,
+                ctx.station,
+                decision,
+                key=f"message:{ctx.message_id}",
+                operator_id=None if ctx.operator is None else ctx.operator.id,
+                correlation_id=ctx.correlation_id,
+                trace=message.trace,
+                conversation=str(message.conversation),
+                reply={
+                    "to": message.message_ref,
+                    "user": message.sender.user_id,
+                    "context": dict(message.reply_context),
                 },
-            }
+            )
         )
         return None
 
@@ -242,9 +238,3 @@ class _Names:
         if kind == "station":
             return tuple((each.slug, each.name) for each in await self._desk.people.stations())
         return ()
-
-
-def playbook_ask(playbook: Playbook, inputs: Mapping[str, Any] | None) -> Ask:
-    """What `Access.decide` is asked about running a playbook."""
-    roles = frozenset({playbook.role}) if playbook.role else frozenset()
-    return Ask(f"playbook:{playbook.id}", playbook.level, roles, inputs)

@@ -82,6 +82,12 @@ class NotFound(VtocError):
     fate = Fate.CALLER
 
 
+class Conflict(VtocError):
+    """What the caller wants contradicts what is there already."""
+
+    fate = Fate.CALLER
+
+
 class ActionError(VtocError):
     """An action failed for good; the text goes to the person who asked."""
 

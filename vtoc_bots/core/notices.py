@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.outbox import add_outbound
-from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
+from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Store
 
-_WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
 _KNOWN: Final = """
 INSERT INTO vtoc_engine.conversations (id, transport, queue)
 SELECT c, split_part(c, ':', 1), split_part(c, ':', 1) FROM unnest($1::text[]) AS c ORDER BY c
@@ -36,6 +36,20 @@ class Notices:
         if every:
             await self._store.execute(_KNOWN, every, idempotent=True)
 
+    async def send_to(self, conversation: str, card: Card, key: str, correlation_id: UUID) -> None:
+        """Send a card to one conversation; a second call with the same key does nothing."""
+        await self._store.execute(_KNOWN, [conversation], idempotent=True)
+        effects = Effects()
+        add_outbound(
+            effects,
+            key=key,
+            kind=OutboundKind.NOTICE,
+            conversation=conversation,
+            card=card,
+            correlation_id=correlation_id,
+        )
+        await write_effects(self._store, correlation_id, effects)
+
     async def send(self, station: str, card: Card, key: str) -> None:
         """Send a card to all of them; a second call with the same key does nothing."""
         effects, head = Effects(), new_id()
@@ -52,6 +66,6 @@ class Notices:
             return
 
         async def work(connection: Connection) -> None:
-            await connection.fetch(_WRITE, head, *effect_arguments([(head, effects)]))
+            await write_effects(connection, head, effects)
 
         await self._store.run(work, transaction=True, idempotent=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -16,7 +17,9 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
+from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
@@ -84,7 +87,7 @@ class Duties:
 
 
 class Runtime:
-    """One process of an installation."""
+    """One process of an installation; `alone` where nothing else runs in the operating system's process."""
 
     def __init__(
         self,
@@ -93,6 +96,7 @@ class Runtime:
         *,
         clock: Clock | None = None,
         plugins: Mapping[str, Any] | None = None,
+        alone: bool = False,
     ) -> None:
         self.settings, self.duties = settings, duties
         self.clock = clock or SystemClock()
@@ -101,7 +105,7 @@ class Runtime:
         self.exit_code = 0
         self.ready = asyncio.Event()
         self.address: str | None = None
-        self._plugins = dict(plugins or {})
+        self._plugins, self._alone = dict(plugins or {}), alone
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -125,6 +129,10 @@ class Runtime:
             stack.push_async_callback(self.loaded.close)
             await self._compose(stack)
             await self._begin(stack)
+            if self._alone:
+                # What there is now stays to the end. A full collection that walked it each time would hold the loop for
+                # a tenth of a second and more.
+                gc.freeze()
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()
@@ -190,6 +198,22 @@ class Runtime:
             clock,
             self.health.check,
             self._about(),
+        )
+        self.clients = Clients(self.health.register)
+        stack.push_async_callback(self.clients.close)
+        self.api = ApiHost(
+            settings,
+            loaded,
+            store,
+            self.people,
+            self.access,
+            self.library,
+            self.sources,
+            self.notices,
+            self.clients,
+            clock,
+            self.metrics,
+            self.http,
         )
         self.asking = Asking(self.people, self.desk, ButtonRows(store), OriginalRows(store))
         self.floods = Floods(self.people, clock)
@@ -294,10 +318,11 @@ class Runtime:
     async def _serve(self, stack: AsyncExitStack) -> None:
         """Start the web server, with what plugins and transports add to it."""
         settings = self.settings
-        app = make_app(self.health, self.metrics, [self.links.add_routes, *self.loaded.routes])
+        app = make_app(self.health, self.metrics, [self.links.add_routes, self.api.add_routes, *self.loaded.routes])
         app.add_routes(self.host.routes())
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
+        self.parts.forever("run_watch", self.api.watch.run)
         stack.push_async_callback(server.close)
 
     async def _own_terminal(self, account: str) -> None:
@@ -323,6 +348,7 @@ class Runtime:
         self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())
         self.parts.hold("sweeper", self.sweeper.run)
+        self.parts.hold("agent_actions", self.api.actions.run)
         if self.duties.sources:
             self.parts.forever("sources", self.sources.run)
 

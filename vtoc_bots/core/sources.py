@@ -38,6 +38,9 @@ STARTING_SECONDS: Final = 8.0
 """How long after the start a question waits for the first report where there is none; less than a handler has."""
 MOST_EVENTS: Final = 200_000
 REPLAYED: Final = "replayed_sha256"
+PUSHED: Final = "pushed"
+"""In the configuration of a source that others push into: it counts though no entry of ours names it."""
+PUSHED_FRESH: Final = timedelta(minutes=5)
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -185,6 +188,8 @@ class Sources:
 
     def _is_current(self, source: telemetry.SourceRow, station: Station) -> bool:
         """Whether a source still counts: one of a process that names no such source any more does not."""
+        if source.configuration.get(PUSHED):
+            return True
         entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
         return (source.mode == "online" and not entries) or _entry_of(source.slug, entries) is not None
 
@@ -373,6 +378,8 @@ def _source_state(
     if mode == "offline":
         state = "finished" if row is not None and REPLAYED in row.configuration else "waiting"
         detail = dict(row.configuration.get("stats", {})) if row else {}
+    elif row is not None and row.last_ingested_at is not None and row.configuration.get(PUSHED):
+        state = "fresh" if now - row.last_ingested_at < PUSHED_FRESH else "silent"
     if row is not None:
         detail["entities"] = row.entities
     return SourceState(

@@ -31,6 +31,18 @@ class GroupCounts(Protocol):
     refused: int
 
 
+class ClientCounts(Protocol):
+    """What a client of a service counts since the start."""
+
+    answered: int
+    refused: int
+    failed: int
+    retried: int
+    kept_away: int
+    in_flight: int
+    waiting: int
+
+
 class MetricDoc(NamedTuple):
     """One metric as documented."""
 
@@ -48,9 +60,10 @@ class Metrics:
         self._docs: list[MetricDoc] = []
         self._sources: dict[str, SourceStats] = {}
         self._groups: dict[str, GroupCounts] = {}
+        self._clients: dict[str, ClientCounts] = {}
         self._make_engine()
         self._make_edges()
-        self.registry.register(_Watched(self._sources, self._groups))
+        self.registry.register(_Watched(self._sources, self._groups, self._clients))
         ProcessCollector(namespace="vtoc", registry=self.registry)
 
     def _make_engine(self) -> None:
@@ -156,6 +169,10 @@ class Metrics:
         """Report a group commit's counts whenever metrics are read."""
         self._groups[name] = counts
 
+    def watch_client(self, name: str, counts: ClientCounts) -> None:
+        """Report what became of the requests to a service whenever metrics are read."""
+        self._clients[name] = counts
+
     def render(self) -> bytes:
         """Every metric in the Prometheus text format, whose content type is `CONTENT_TYPE`."""
         return generate_latest(self.registry)
@@ -175,15 +192,23 @@ WATCHED: Final = (
     MetricDoc("vtoc_group_items_total", "counter", ("group", "outcome"), "Its items: written or refused; written "
               "divided by commits is the mean size"),
     MetricDoc("vtoc_group_splits_total", "counter", ("group",), "Groups done again in halves to find a bad item"),
+    MetricDoc("vtoc_client_requests_total", "counter", ("client", "outcome"), "Requests to a service: answered, "
+              "refused, failed, retried, kept_away"),
+    MetricDoc("vtoc_client_requests", "gauge", ("client", "state"), "Requests to a service now: in_flight, waiting"),
 )  # fmt: skip
 """Metrics that are read from their owners when somebody looks."""
 
 
 class _Watched(Collector):
-    """Reads sources' and groups' own counters at the moment metrics are read."""
+    """Reads sources', groups' and clients' own counters at the moment metrics are read."""
 
-    def __init__(self, sources: Mapping[str, SourceStats], groups: Mapping[str, GroupCounts]) -> None:
-        self._sources, self._groups = sources, groups
+    def __init__(
+        self,
+        sources: Mapping[str, SourceStats],
+        groups: Mapping[str, GroupCounts],
+        clients: Mapping[str, ClientCounts],
+    ) -> None:
+        self._sources, self._groups, self._clients = sources, groups, clients
 
     def collect(self) -> Iterator[Metric]:
         families = {doc.name: _family(doc) for doc in WATCHED}
@@ -195,6 +220,11 @@ class _Watched(Collector):
             families["vtoc_group_items_total"].add_metric([group, "written"], counts.items)
             families["vtoc_group_items_total"].add_metric([group, "refused"], counts.refused)
             families["vtoc_group_splits_total"].add_metric([group], counts.split)
+        for client, seen in self._clients.items():
+            for outcome in ("answered", "refused", "failed", "retried", "kept_away"):
+                families["vtoc_client_requests_total"].add_metric([client, outcome], getattr(seen, outcome))
+            for state in ("in_flight", "waiting"):
+                families["vtoc_client_requests"].add_metric([client, state], getattr(seen, state))
         yield from families.values()
 
 

@@ -45,6 +45,7 @@ _SHAPES: Final = (
     r"(?P<keep2>/(?:webhooks|interactions)/\d{1,20}/)[A-Za-z0-9_-]{20,}",  # Discord webhook and interaction tokens
     r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{20,32}\.[A-Za-z0-9_-]{5,8}\.[A-Za-z0-9_-]{25,}",  # Discord bot token
     r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?",  # JSON web token
+    r"(?<![A-Za-z0-9])vtoc_[A-Za-z0-9_-]{43}",  # our own API tokens
     r"(?<![A-Za-z0-9])(?:sk|rk|pk)[-_][A-Za-z0-9_-]{16,}",  # OpenAI and Stripe keys
     r"(?<![A-Za-z0-9])(?:sbp|sb_secret|sb_publishable|gh[pousr]|github_pat)_[A-Za-z0-9_]{16,}",  # Supabase, GitHub
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",

@@ -56,7 +56,7 @@ class Span:
         """Add attributes that were not known at the start."""
         if self._otel is not None:
             for name, value in attributes.items():
-                self._otel.set_attribute(f"vtoc.{name}", _attribute(value))
+                self._otel.set_attribute(name if "." in name else f"vtoc.{name}", _attribute(value))
 
     def __enter__(self) -> Self:
         provider = trace.get_tracer_provider()
@@ -100,7 +100,8 @@ class Span:
 def span(name: str, /, traceparent: str | None = None, **attributes: Any) -> Span:
     """A span below the one of `traceparent` (W3C trace context, as stored on a row), else below the current one.
 
-    Attributes are exported as ``vtoc.<name>``. A traceparent that can't be read begins a new trace.
+    Attributes are exported as ``vtoc.<name>``; a name with a dot in it stays as it is.
+    A traceparent that can't be read begins a new trace.
     """
     return Span(name, traceparent, attributes)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.queue import Hint, hint_insert
-from vtoc_bots.core.store.connection import Connection
+from vtoc_bots.core.store.connection import Connection, Statements
 
 Row = dict[str, Any]
 
@@ -194,3 +194,11 @@ async def outcomes(
     made = [Outcome(owner in done) for owner in ids]
     made[0] = Outcome(made[0].done, tuple(hint for hint in hints if hint.entrypoint in free))
     return made
+
+
+_WRITE: Final = f"WITH head AS (SELECT $1::uuid AS id), {effects_sql(2)} SELECT id FROM head"
+
+
+async def write_effects(statements: Statements, owner: UUID, effects: Effects) -> None:
+    """Insert the effects, in the transaction of `statements` where it is a connection in one."""
+    await statements.fetch(_WRITE, owner, *effect_arguments([(owner, effects)]))

@@ -59,6 +59,11 @@ _RETENTION: Final = (
         AND received_at < now() - make_interval(days => greatest(7, $1::int))""",
     """DELETE FROM vtoc_engine.runs WHERE state NOT IN ('ready', 'waiting')
         AND finished_at < now() - make_interval(days => greatest(7, $1::int))""",
+    """DELETE FROM vtoc_engine.idempotency
+        WHERE created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    # The station's own table keeps its copy.
+    """DELETE FROM vtoc_engine.agent_actions WHERE completed_at IS NOT NULL AND told = revision
+        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
     """DELETE FROM vtoc_engine.blobs b WHERE b.created_at < now() - make_interval(days => greatest(7, $1::int))""",
 )
 

@@ -125,13 +125,13 @@ async def note_ingested(session: Session, source_id: UUID, configuration: Any) -
 async def add_events(session: Session, source_id: UUID, events: Sequence[TelemetryEvent]) -> None:
     """Write positions; every event must have a time."""
     sql = _ADD_EVENTS.format(schema=session.schema)
-    await session.execute(sql, source_id, session.station.id, *_columns(events), timeout=30)
+    await session.execute(sql, source_id, session.station.id, *event_columns(events), timeout=30)
 
 
 async def set_latest(session: Session, source_id: UUID, states: Sequence[TelemetryEvent]) -> None:
     """Write the newest states, one an entity; a newer one in the table stays."""
     sql = _SET_LATEST.format(schema=session.schema)
-    await session.execute(sql, source_id, session.station.id, *_columns(states), timeout=30)
+    await session.execute(sql, source_id, session.station.id, *event_columns(states), timeout=30)
 
 
 async def forget_latest(session: Session, source_id: UUID, before: datetime) -> None:
@@ -164,7 +164,8 @@ async def all_sources(session: Session) -> list[SourceRow]:
     return [SourceRow(*row.values()) for row in await session.fetch(_SOURCES.format(schema=session.schema))]
 
 
-def _columns(events: Sequence[TelemetryEvent]) -> list[list[Any]]:
+def event_columns(events: Sequence[TelemetryEvent]) -> list[list[Any]]:
+    """The values of COLUMNS, a list a column."""
     columns: list[list[Any]] = []
     for column in COLUMNS:
         values = [getattr(event, column.field) for event in events]

@@ -10,12 +10,29 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from vtoc_bots.core.errors import Fate, Forbidden, NotFound, TransientError, VtocError
+from vtoc_bots.core.errors import Conflict, Fate, Forbidden, NotFound, TransientError, VtocError
 from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.store.idempotency import KeyReused
 
 CONTENT_TYPE: Final = "application/problem+json"
 _CORRELATION_ID: Final = web.RequestKey("vtoc_correlation_id", UUID)
 _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate", "Accept")
+
+
+class Refusal(VtocError):
+    """A request is refused with this status; `headers` go with it, `members` are further ones of the document."""
+
+    fate = Fate.CALLER
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.headers, self.members = status, dict(headers or {}), dict(members or {})
 
 
 def correlation_id(request: web.Request) -> UUID:
@@ -59,6 +76,8 @@ def _http_detail(error: web.HTTPException, request: web.Request) -> str:
 
 def problem_of_error(error: VtocError, request: web.Request) -> web.Response:
     """The problem document of an error of ours, whose text is for people and holds no secret."""
+    if isinstance(error, Refusal):
+        return problem(error.status, str(error), correlation_id(request), headers=error.headers, **error.members)
     headers = {}
     if isinstance(error, TransientError) and error.after_seconds is not None:
         headers["Retry-After"] = str(max(1, round(error.after_seconds)))
@@ -67,10 +86,16 @@ def problem_of_error(error: VtocError, request: web.Request) -> web.Response:
 
 def status_of(error: VtocError) -> int:
     """The HTTP status of an error of ours, by its class or else its fate."""
+    if isinstance(error, Refusal):
+        return error.status
     if isinstance(error, Forbidden):
         return 403
     if isinstance(error, NotFound):
         return 404
+    if isinstance(error, Conflict):
+        return 409
+    if isinstance(error, KeyReused):
+        return 422
     return {Fate.CALLER: 400, Fate.RETRY: 503, Fate.PERSON: 500, Fate.STOP: 500}[error.fate]
 
 

@@ -104,7 +104,7 @@ def rendered_card(
         sheet.attach("reply.txt", "text/plain; charset=utf-8", data, "")
     embeds[-1]["timestamp"] = mark.isoformat(timespec="milliseconds")
     attachments = [
-        {"id": index, "filename": file.name, **({"description": alt} if alt else {})}
+        {"id": str(index), "filename": file.name, **({"description": alt} if alt else {})}
         for index, (file, alt) in enumerate(sheet.files)
     ]
     body = {"embeds": embeds, "components": rows, "attachments": attachments, "allowed_mentions": NOBODY}

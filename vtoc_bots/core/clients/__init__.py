@@ -1,0 +1,1 @@
+"""Shared ways to services: one HTTP layer for all of them, and a registry that opens, probes and closes each."""

@@ -1,0 +1,62 @@
+"""What the API is set by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from vtoc_bots.core.settings import HttpUrl, Words
+
+MIN_SECRET_CHARACTERS: Final = 16
+MIN_JWT_SECRET_BYTES: Final = 32
+"""RFC 7518 §3.2: an HS256 key is at least as long as the hash."""
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < MIN_JWT_SECRET_BYTES:
+        raise ValueError("too short")
+    return secret
+
+
+def _not_short(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
+        raise ValueError("too short")
+    return secret
+
+
+def _set(name: str, accepts: str, about: str, default: Any = None) -> Any:
+    return Field(default, alias=name, description=about, json_schema_extra={"accepts": accepts})
+
+
+class ApiSettings(BaseModel):
+    """The variables of the API; `Settings.read` makes it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    supabase_url: HttpUrl | None = _set(
+        "SUPABASE_URL", "an address, https://…", "The Supabase project whose signed-in users may call the API"
+    )
+    supabase_jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = _set(
+        "SUPABASE_JWT_SECRET",
+        "text of 32 bytes or more",
+        "The project's shared secret of HS256 tokens. Unset: only keys published at SUPABASE_URL",
+    )
+    chatkit_webhook_secret: Annotated[SecretStr, AfterValidator(_not_short)] | None = _set(
+        "CHATKIT_WEBHOOK_SECRET",
+        "text of 16 characters or more",
+        "What webhooks are signed with. Unset: CHATKIT_API_KEY; with neither every webhook is refused",
+    )
+    chatkit_api_key: SecretStr | None = Field(None, alias="CHATKIT_API_KEY", exclude=True)
+    chatkit_allowed_tools: Words = _set(
+        "CHATKIT_ALLOWED_TOOLS",
+        "names, separated by commas or spaces",
+        "The only playbooks and actions that agent actions may use. Unset: all that the caller may run",
+        (),
+    )
+
+    @property
+    def webhook_secret(self) -> str | None:
+        """The secret of signed webhooks, None where none is set."""
+        secret = self.chatkit_webhook_secret or self.chatkit_api_key
+        return None if secret is None else secret.get_secret_value()

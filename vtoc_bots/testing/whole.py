@@ -11,9 +11,8 @@ from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.transports import TransportSpec
 from vtoc_bots.testing.platform import FakePlatform, Fault
-from vtoc_bots.testing.plugin import OpensWorld
 from vtoc_bots.testing.stage import free_port
-from vtoc_bots.testing.world import World
+from vtoc_bots.testing.world import OpensWorld, World
 
 OPERATOR = "Whole Ada"
 

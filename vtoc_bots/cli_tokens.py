@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from vtoc_bots.console import CONFIG, DATA, Config, Data
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings
-from vtoc_bots.options import CONFIG, DATA, Config, Data
 
 WithStore = Callable[[Path, Path, Callable[[Any, Settings], Awaitable[None]]], None]
 

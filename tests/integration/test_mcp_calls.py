@@ -54,7 +54,7 @@ async def test_what_tools_give_becomes_text_files_and_errors_in_their_own_words(
         output = await output_of(centre, "picture")
         assert (output["files"][0]["content_type"], output["text"]) == ("image/png", "one pixel")
         assert (await centre.runtime.blobs.get(output["files"][0]["blob"])) == PNG
-        assert "400000 bytes" in said(await centre.ask("ada", "/playbook much tool=much"))
+        assert "It is 400000." in said(await centre.ask("ada", "/playbook much tool=much"))
         assert len((await output_of(centre, "much"))["text"]) < 17_000
         assert "hidden-value" in said(await centre.ask("ada", "/playbook environment tool=environment"))
         assert "counted to 3" in said(await centre.ask("ada", "/playbook count tool=count"))

@@ -179,6 +179,12 @@ class DatabaseUrls:
         """The engine's login to the main database, or to the one that holds the schema of `role`."""
         return self.roles.get(role, self.main) if role else self.main
 
+    def admin_of(self, role: str | None = None) -> DatabaseUrl:
+        """The login that migrates the main database, or the one that holds the schema of `role`."""
+        if role is None or role not in self.roles:
+            return self.admin
+        return self.role_admins.get(role, self.roles[role])
+
     def session(self, role: str) -> DatabaseUrl:
         """The login of sessions of this role's stations. It owns no right but those on its role's schema."""
         return self.engine(role).login(role_login(role))

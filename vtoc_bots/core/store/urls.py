@@ -148,6 +148,12 @@ class DatabaseUrls:
         """
         url = DatabaseUrl.parse(main)
         direct_url = DatabaseUrl.parse(direct, "DATABASE_DIRECT_URL") if direct else url
+        if direct_url.is_pooled:
+            # LISTEN would hear nothing there, and migrations hold locks longer than a transaction.
+            raise ConfigError(
+                f"{'DATABASE_DIRECT_URL' if direct else 'DATABASE_URL'} leads through a transaction pooler. "
+                f"Set DATABASE_DIRECT_URL to the same database past it (its own port, mostly 5432)"
+            )
         own = {role: _role_url(role, text) for role, text in (roles or {}).items()}
         admins = {
             role: DatabaseUrl.parse(text, f"DATABASE_ADMIN_URL_{role.upper()}")

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vtoc_bots import __version__
+from vtoc_bots.cli_database import databases
 from vtoc_bots.cli_tokens import token_group
 from vtoc_bots.console import CONFIG, DATA, Config, Data, logs_on_stderr, told
 from vtoc_bots.core.errors import VtocError
@@ -27,7 +28,6 @@ app = typer.Typer(
 )
 operators = typer.Typer(help="Operators: who may do what.", no_args_is_help=True)
 audits = typer.Typer(help="The audit log: verify and export.", no_args_is_help=True)
-databases = typer.Typer(help="The database: its schema.", no_args_is_help=True)
 playbook_files = typer.Typer(help="Playbook files: schema and checks.", no_args_is_help=True)
 app.add_typer(operators, name="operator")
 app.add_typer(plugins, name="plugin")
@@ -215,30 +215,6 @@ def audit_export(config: Config = CONFIG, data: Data = DATA) -> None:
         await export(store, sys.stdout.buffer.write)
 
     _with_store(config, data, work)
-
-
-@databases.command("upgrade")
-def db_upgrade(config: Config = CONFIG, data: Data = DATA) -> None:
-    """Migrate every schema to this version, under a lock; safe to repeat."""
-
-    async def work(settings: Settings) -> None:
-        from vtoc_bots.core.database import configured_urls, opened_store
-        from vtoc_bots.core.store.upgrade import upgrade
-
-        urls = configured_urls(settings)
-        if urls is not None:
-            await upgrade(urls)
-        else:
-            async with opened_store(settings):
-                pass
-        typer.echo("The database is up to date.")
-
-    def upgraded() -> None:
-        settings = load_settings(config, data)
-        with logs_on_stderr(settings):
-            asyncio.run(work(settings))
-
-    told(upgraded)
 
 
 @playbook_files.command("schema")

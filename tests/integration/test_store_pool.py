@@ -144,7 +144,8 @@ async def test_connections_lost_while_idle_are_not_noticed_by_anybody(store: Sto
     await asyncio.gather(*(store.fetchval("SELECT pg_sleep(0.01)") for _ in range(4)))
     async with store.session(here) as session:
         await session.fetchval("SELECT 1")
-    assert len(await raw.fetch(DISCONNECT)) >= 5
+    # Behind a pooler, clients share the server's connections.
+    assert len(await raw.fetch(DISCONNECT)) >= (2 if store.urls.main.is_pooled else 5)
     assert await store.fetchval("SELECT 1", idempotent=True) == 1
     async with store.session(here) as session:
         assert await session.fetchval("SELECT 1") == 1

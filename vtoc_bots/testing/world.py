@@ -107,7 +107,8 @@ class World:
     @property
     def settings(self) -> Settings:
         """What the processes are started with."""
-        given = {"DATABASE_URL": self._urls.main.text, "DATABASE_ADMIN_URL": self._urls.admin.text}
+        urls = {"DATABASE_URL": self._urls.main, "DATABASE_DIRECT_URL": self._urls.direct}
+        given = {name: url.text for name, url in {**urls, "DATABASE_ADMIN_URL": self._urls.admin}.items()}
         return load_settings(
             self._folder / "config", self._folder / "data", environ={**ENVIRON, **given, **self._environ}
         )

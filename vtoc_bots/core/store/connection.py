@@ -85,12 +85,28 @@ async def connect(url: DatabaseUrl, application: str = "vtoc-bots", **arguments:
     plans = {} if url.is_pooled else {"plan_cache_mode": "force_generic_plan", "jit": "off"}
     settings = {"application_name": application, **plans, **arguments.pop("server_settings", {})}
     arguments.pop("dsn", None)
-    raw = await asyncpg.connect(**url.connect_arguments(), **arguments, server_settings=settings)
+    try:
+        raw = await asyncpg.connect(**url.connect_arguments(), **arguments, server_settings=settings)
+    except asyncpg.ProtocolViolationError as error:
+        raise _meant(error) from error
     await raw.set_type_codec("json", schema="pg_catalog", encoder=_encode_json, decoder=loads, format="binary")
     await raw.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )
     return raw
+
+
+def _meant(error: asyncpg.ProtocolViolationError) -> asyncpg.PostgresError:
+    """What a server would have raised: PgBouncer says everything that keeps it from opening by one code.
+
+    A lost connection is tried again; a wrong password or database is not, and a person is told of it.
+    """
+    said = str(error)
+    if "authentication failed" in said or "no such user" in said:
+        return asyncpg.InvalidPasswordError(said)
+    if "no such database" in said or ("database" in said and "does not exist" in said):
+        return asyncpg.InvalidCatalogNameError(said)
+    return error
 
 
 def _encode_json(value: Any) -> bytes:

@@ -298,7 +298,7 @@ def _cannot_open(url: DatabaseUrl, error: Exception) -> str:
     """Why the main database does not open and what to do, without a secret."""
     where = f"database at {url.address}"
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-        return f"{where} refused the login {url.user!r}: correct DATABASE_URL, or run `vtoc-bots db upgrade`"
+        return f"{where} refused the login {url.user!r}: correct DATABASE_URL, or run `vtoc-bots db provision`"
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return f"{where} does not exist: create it, or correct DATABASE_URL"
     if "SSL" in str(error):

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.connection import connect
-from vtoc_bots.core.store.provision import provision
+from vtoc_bots.core.store.provision import ensure_provisioned, provision
 from vtoc_bots.core.store.schema import schemas_by_database
 from vtoc_bots.core.store.urls import DatabaseUrl, DatabaseUrls
 
@@ -25,16 +25,31 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def upgrade(urls: DatabaseUrls, revision: str = "head") -> None:
-    """Make the roles, then migrate every schema of every database, each database under an advisory lock.
+    """Migrate every schema of every database, each database under an advisory lock.
+
+    What is missing of roles and schemas is made first by a login with CREATEROLE; another needs them made. Raises
+    StartupError where a database can't be reached or its login may not do it.
+    """
+    for role, schemas in schemas_by_database(urls).items():
+        await _upgrade_database(urls.admin_of(role), urls.engine(role), schemas, revision, ensure_provisioned)
+
+
+async def provision_and_upgrade(urls: DatabaseUrls) -> None:
+    """Make, or correct, the roles, logins, grants and schemas of every database, then migrate it.
 
     Raises StartupError where a database can't be reached or its login may not do it.
     """
     for role, schemas in schemas_by_database(urls).items():
-        admin = urls.role_admins.get(role, urls.roles[role]) if role else urls.admin
-        await _upgrade_database(admin, urls.engine(role), schemas, revision)
+        await _upgrade_database(urls.admin_of(role), urls.engine(role), schemas, "head", provision)
 
 
-async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tuple[str, ...], revision: str) -> None:
+async def _upgrade_database(
+    admin: DatabaseUrl,
+    engine: DatabaseUrl,
+    schemas: tuple[str, ...],
+    revision: str,
+    prepare: Callable[[Any, DatabaseUrl, DatabaseUrl, tuple[str, ...]], Awaitable[None]],
+) -> None:
     async def connected() -> Any:
         return await connect(admin, "vtoc-bots db upgrade", timeout=30)
 
@@ -45,8 +60,7 @@ async def _upgrade_database(admin: DatabaseUrl, engine: DatabaseUrl, schemas: tu
     try:
         # One upgrade of a database at a time, in this process too: Alembic's context is one a process.
         await raw.execute("SELECT pg_advisory_lock(hashtextextended('vtoc-bots upgrade', 0))")
-        async with raw.transaction():
-            await provision(raw, engine)
+        await prepare(raw, admin, engine, schemas)
         await _migrate_schemas(connected, admin, schemas, revision)
     finally:
         await raw.close()

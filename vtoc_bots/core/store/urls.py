@@ -148,6 +148,12 @@ class DatabaseUrls:
         """
         url = DatabaseUrl.parse(main)
         direct_url = DatabaseUrl.parse(direct, "DATABASE_DIRECT_URL") if direct else url
+        if direct_url.is_pooled:
+            # LISTEN would hear nothing there, and migrations hold locks longer than a transaction.
+            raise ConfigError(
+                f"{'DATABASE_DIRECT_URL' if direct else 'DATABASE_URL'} leads through a transaction pooler. "
+                f"Set DATABASE_DIRECT_URL to the same database past it (its own port, mostly 5432)"
+            )
         own = {role: _role_url(role, text) for role, text in (roles or {}).items()}
         admins = {
             role: DatabaseUrl.parse(text, f"DATABASE_ADMIN_URL_{role.upper()}")
@@ -178,6 +184,12 @@ class DatabaseUrls:
     def engine(self, role: str | None = None) -> DatabaseUrl:
         """The engine's login to the main database, or to the one that holds the schema of `role`."""
         return self.roles.get(role, self.main) if role else self.main
+
+    def admin_of(self, role: str | None = None) -> DatabaseUrl:
+        """The login that migrates the main database, or the one that holds the schema of `role`."""
+        if role is None or role not in self.roles:
+            return self.admin
+        return self.role_admins.get(role, self.roles[role])
 
     def session(self, role: str) -> DatabaseUrl:
         """The login of sessions of this role's stations. It owns no right but those on its role's schema."""

@@ -27,7 +27,9 @@ def run(connection: Connection, schema: str) -> None:
     )
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('vtoc-bots migrate', 0))"))
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
+        # Not IF NOT EXISTS: that asks for the right to make schemas even where there is nothing to make.
+        if connection.execute(text(f"SELECT to_regnamespace('{schema}')")).scalar() is None:
+            connection.execute(text(f"CREATE SCHEMA {schema}"))
         context.run_migrations(schema=schema)
 
 
@@ -44,7 +46,7 @@ async def run_from_command_line(schema: str) -> None:
     urls = DatabaseUrls.from_environment(os.environ)
     if urls is None:
         raise ConfigError("alembic: DATABASE_URL is not set; the embedded database migrates itself at start")
-    admin = urls.role_admins.get(schema, urls.admin)
+    admin = urls.admin_of(schema)
 
     async def connected() -> Any:
         return await connect(admin, "alembic", timeout=30)

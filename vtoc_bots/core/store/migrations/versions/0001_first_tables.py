@@ -21,7 +21,7 @@ FILES = Path(__file__).parent / "0001"
 def upgrade(schema: str) -> None:
     """Runs once for ``vtoc_engine`` (with ``vtoc``) and once for each role's schema."""
     if schema == ENGINE_SCHEMA:
-        op.execute("CREATE SCHEMA vtoc")
+        op.execute("DO $$ BEGIN IF to_regnamespace('vtoc') IS NULL THEN CREATE SCHEMA vtoc; END IF; END $$")
         for name in ("engine", "queue", "vtoc", "engine_grants"):
             run_file(FILES / f"{name}.sql", schema)
         op.execute(f"REVOKE ALL ON {schema}.schema_version FROM vtoc_app")

@@ -95,7 +95,9 @@ if TYPE_CHECKING:
         Services,
         SourceState,
         Telemetry,
+        Tools,
     )
+    from vtoc_bots.core.questions import Inquiry, PersonNeeded, Question
     from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.store.run_views import RunView
     from vtoc_bots.core.telemetry import (
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
         knots,
         nm,
     )
+    from vtoc_bots.core.tools import Diagnosis, ToolFile, ToolResult
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
     from vtoc_bots.core.transports import (
@@ -150,18 +153,19 @@ __all__ = [
     "ActionError", "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box",
     "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
     "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
-    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields",
-    "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level",
-    "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer",
-    "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep",
-    "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
-    "RateLimited", "Reader", "Receipt", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId", "RunView", "SendError",
-    "Sender", "ServesRoutes", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
-    "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds",
-    "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
-    "Transport", "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action",
-    "bearing_deg", "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card",
-    "markup", "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration",
+    "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox",
+    "Inquiry", "Invalid", "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound",
+    "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "PersonNeeded",
+    "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult",
+    "Progress", "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refused", "Rejected",
+    "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Services", "Settings",
+    "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader", "Telemetry",
+    "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track",
+    "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
+    "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action", "bearing_deg",
+    "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "markup",
+    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
     "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
@@ -198,14 +202,16 @@ _HOMES = {
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "ActionContext ActionSpec Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
-        " Services SourceState Telemetry"
+        " Services SourceState Telemetry Tools"
     ),
+    "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",
     "store.run_views": "RunView",
     "telemetry": (
         "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
         " knots nm"
     ),
+    "tools": "Diagnosis ToolFile ToolResult",
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
     "transports": (

@@ -32,6 +32,7 @@ from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.endpoint import Endpoint
+from vtoc_bots.core.web.mcp.host import McpHost
 from vtoc_bots.core.web.openapi import docs_page, openapi
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.run_watch import RunWatch
@@ -98,10 +99,12 @@ class ApiHost:
             chat=self.chat,
             own_station=settings.station.slug,
         )
+        self.mcp = McpHost(settings, self._parts)
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the operations, their description, and the page that shows it."""
         app.add_routes([Endpoint(operation, self._parts).route for operation in OPERATIONS])
+        self.mcp.add_routes(app)
         document = openapi(OPERATIONS, vtoc_bots.__version__)
         encoded, page = orjson.dumps(document), docs_page(document).encode()
         # The page's one style is allowed by its hash; nothing else may run or load there.

@@ -1,4 +1,4 @@
-"""The official conformance suite of MCP against our HTTP server, and against our sessions with the suite's own tools."""
+"""The official conformance suite of MCP against our HTTP server, and our sessions with the suite's own tools."""
 
 from __future__ import annotations
 

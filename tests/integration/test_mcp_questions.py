@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.api_kit import open_api
 from tests.centre_kit import Centre
-from tests.mcp_kit import calls, http_server, open_mcp_centre, said, stdio
+from tests.mcp_kit import calls, http_server, open_mcp_centre, said, stdio, write_config
+from tests.platform_kit import until
 from vtoc_bots import MessageKind
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.ids import short_id
@@ -132,3 +134,56 @@ async def test_a_process_that_ended_meanwhile_repeats_the_call_or_fails_loudly(
         else:
             assert "not known to be repeatable" in card
             assert lines(marks) == ["began paint"]
+
+
+async def test_a_platform_without_forms_asks_one_value_after_the_other(
+    database_urls: DatabaseUrls, tmp_path: Path, marks: Path
+) -> None:
+    caps = Caps(edit=True, buttons=True, dialog=True, looks_up_receipts=True)
+    servers = {"small": stdio(marks, protocol="legacy")}
+    async with open_mcp_centre(database_urls, tmp_path, servers, PLAYBOOKS, caps=caps) as centre:
+        await centre.person("ada")
+        message = await centre.say("ada", "/playbook order tool=order")
+        await centre.wait_for(STATE, "waiting answer")
+        pressed = await centre.press("ada", "Answer")
+        assert "Colour" in said(await centre.answer(pressed))
+        assert "Noted" in said(await centre.ask("ada", "violet"))
+        assert "1 violet paint" in said(await centre.answer(message))
+
+
+async def test_an_answer_given_at_another_worker_goes_to_the_one_that_holds_the_call(
+    database_urls: DatabaseUrls, tmp_path: Path, marks: Path
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    servers = {"small": stdio(marks, protocol="legacy")}
+    async with (
+        open_mcp_centre(database_urls, tmp_path / "one", servers, PLAYBOOKS) as one,
+        open_mcp_centre(database_urls, tmp_path / "two", servers, PLAYBOOKS) as two,
+    ):
+        await one.person("ada")
+        for number, (asking, answering) in enumerate(((one, two), (two, one), (one, two), (two, one))):
+            await asking.say("ada", "/playbook order tool=order_once", event_id=f"ask{number}")
+            await asking.wait_for(STATE, "waiting answer")
+            run = await asking.row("SELECT id FROM vtoc_engine.runs ORDER BY created_at DESC LIMIT 1")
+            text = f"/answer {short_id(run['id'])} colour=red copies={number + 1}"
+            await answering.say("ada", text, event_id=f"answer{number}")
+            await asking.wait_for(STATE, "succeeded ")
+    assert lines(marks) == [line for n in range(4) for line in ("began paint", f"{n + 1} red paint")]
+
+
+async def test_a_run_that_nobody_started_in_chat_has_nobody_to_ask(
+    database_urls: DatabaseUrls, tmp_path: Path, marks: Path
+) -> None:
+    write_config(tmp_path, {era: stdio(marks, protocol=era) for era in ("legacy", "auto")})
+    async with open_api(database_urls, tmp_path, PLAYBOOKS, A_SECRET="hidden-value") as api:
+        for era, tool in (("legacy", "order"), ("auto", "order_modern")):
+            body = {"playbook": "order", "inputs": {"server": era, "tool": tool}}
+            run = (await api.post("/runs", body)).body
+
+            async def ended(run_id: str = run["id"]) -> bool:
+                return (await api.get(f"/runs/{run_id}")).body["state"] in ("succeeded", "failed")
+
+            await until(ended, 30, lambda: "the run does not end")
+            assert "cancel" in str((await api.get(f"/runs/{run['id']}")).body).lower()
+    assert lines(marks) == []

@@ -12,6 +12,7 @@ import orjson
 from mcp import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
+    PARSE_ERROR,
     CallToolResult,
     ElicitRequest,
     ElicitRequestFormParams,
@@ -136,12 +137,14 @@ class ToolCall:
                 raise refused from error
             if error.code == CONNECTION_CLOSED:
                 raise self._broken(error.message) from error
+            if error.code == PARSE_ERROR:
+                raise self._unsure(f"{self._name} answered with something that is not MCP") from error
             raise ActionError(f"{self._name}: {error.message[:LONGEST_QUESTION]}") from error
         except Broken as error:
             raise self._broken(str(error)) from error
         except (RuntimeError, ValidationError) as error:
             text = str(error).splitlines()[0][:300]
-            raise ActionError(f"{self._name} answered with something that MCP does not allow: {text}") from error
+            raise self._unsure(f"{self._name} answered with something that MCP does not allow: {text}") from error
 
     def _broken(self, why: str) -> VtocError:
         if self.connection.never_reached():

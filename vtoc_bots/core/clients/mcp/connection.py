@@ -229,15 +229,26 @@ class Connection:
             return ElicitResult(action="cancel")
         return await self.asks(params)
 
+    async def learn_tools(self) -> dict[str, Tool]:
+        """The tools that the server has now; those known before where it does not say."""
+        try:
+            async with asyncio.timeout(self._config.entry.connect_seconds):
+                await self._learn_tools()
+        except (TimeoutError, MCPError) as error:
+            logger.info("mcp_tools_not_listed", server=self._config.name, error=f"{type(error).__name__}: {error}")
+        return self.tools
+
     async def _learn_tools(self) -> None:
         assert self._client is not None
         cursor: str | None = None
+        found: dict[str, Tool] = {}
         for _ in range(MOST_PAGES):
             page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
-            self.tools.update((tool.name, tool) for tool in page.tools)
+            found.update((tool.name, tool) for tool in page.tools)
             cursor = page.next_cursor
             if cursor is None:
-                return
+                break
+        self.tools = found
 
     def _unreachable(self) -> VtocError:
         """Why the server was not reached, and what to do."""

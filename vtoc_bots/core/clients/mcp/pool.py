@@ -128,6 +128,8 @@ class Pool:
     async def _check(self, call: ToolCall, ctx: ActionContext, tool: str) -> None:
         """Refuse what would be wrong to begin. Raises ActionError."""
         memo, known = ctx.inquiry.memo, call.connection.tools
+        if tool not in known:  # some servers have more tools once they know who is there
+            known = await call.connection.learn_tools()
         name = self.config.name
         error: str | None = None
         if memo.get("held") and memo.get("question") not in ctx.inquiry.answers:

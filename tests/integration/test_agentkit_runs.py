@@ -14,6 +14,7 @@ from tests.agentkit_kit import FakeAgentKit, Fault, fake_agentkit, garbage, half
 from tests.api_kit import Api, open_api
 from tests.platform_kit import until
 from vtoc_bots.core import remote_actions
+from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 STATE = "SELECT state || ' ' || coalesce(waiting_for, '') FROM vtoc_engine.runs ORDER BY created_at DESC LIMIT 1"
@@ -210,3 +211,56 @@ async def test_an_action_that_does_not_end_in_time_is_told(api: Api, service: Fa
 async def test_the_probe_tells_the_tools(api: Api, service: FakeAgentKit) -> None:
     ready = await api.session.get(f"{api.centre.runtime.address}/readyz")
     assert "2 tools" in await ready.text()
+
+
+async def test_a_process_that_ends_meanwhile_leaves_it_to_the_next(
+    database_urls: DatabaseUrls, tmp_path: Path, service: FakeAgentKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_actions, "FIRST_LOOK_SECONDS", 0.3)
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    async with open_api(database_urls, tmp_path / "first", PLAYBOOKS, **variables(service)) as first:
+        await first.centre.person("ada")
+        message = await begin(first)
+        action_id = await handed_over(service)
+        await first.centre.wait_for(STATE, "waiting remote")
+    service.end(action_id, result={"found": "a boat"})
+    async with open_api(database_urls, tmp_path / "second", PLAYBOOKS, **variables(service)) as second:
+        assert "a boat" in said(await second.centre.answer(message))
+        assert second.centre.plugin.calls == ["after:a boat"]
+    assert service.posts == 1
+
+
+async def test_a_whole_playbook_of_the_overlay_runs_there(
+    database_urls: DatabaseUrls, tmp_path: Path, service: FakeAgentKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_actions, "FIRST_LOOK_SECONDS", 0.3)
+    entry = (
+        "playbooks:\n  pier:\n    name: Survey a pier\n    station_role: ops\n    runner: remote\n"
+        "    options: {tool: survey, private: false, inputs: {pier: {type: string, required: true}}, within: 30s}\n"
+    )
+    overlay(tmp_path, entry)
+    async with open_api(database_urls, tmp_path, {}, **variables(service)) as api:
+        await api.centre.person("ada")
+        message = await api.centre.say("ada", "/playbook pier pier=north")
+        action_id = await handed_over(service)
+        assert service.actions[action_id]["body"]["action_input"] == {"pier": "north"}
+        service.end(action_id, result="nothing seen")
+        card = await api.centre.answer(message)
+        assert card.title == "Survey a pier"
+        assert "nothing seen" in said(card)
+
+
+async def test_a_role_that_no_station_has_stops_the_start(
+    database_urls: DatabaseUrls, tmp_path: Path, service: FakeAgentKit
+) -> None:
+    overlay(tmp_path, "playbooks:\n  pier: {station_role: logistics, runner: remote}\n")
+    with pytest.raises(StartupError, match=r"agentkit.yml:2: playbooks.pier is for logistics, and no station here"):
+        async with open_api(database_urls, tmp_path, {}, **variables(service)):
+            pass
+
+
+def overlay(folder: Path, text: str) -> None:
+    """Write agentkit.yml where the centre will look for it."""
+    (folder / "config").mkdir(exist_ok=True)
+    (folder / "config" / "agentkit.yml").write_text(text)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from tests.agentkit_kit import FakeAgentKit, Fault, fake_agentkit, garbage, half, hang, status, variables
 from tests.api_kit import Api, open_api
@@ -206,6 +207,43 @@ async def test_an_action_that_does_not_end_in_time_is_told(api: Api, service: Fa
     error = (await api.centre.row("SELECT error FROM vtoc_engine.runs"))["error"]
     assert "did not end survey (action ak-1) in time" in error
     assert service.posts == 1
+
+
+async def test_a_webhook_that_is_faster_than_the_answer_is_believed(api: Api, service: FakeAgentKit) -> None:
+    async def told_first(request: web.Request) -> web.StreamResponse:
+        done = orjson.dumps({"action_id": "ak-1", "status": "succeeded", "result": {"found": "a boat"}})
+        assert (await api.webhook(WEBHOOK, done)).status == 202
+        return web.json_response({"id": "ak-1", "status": "queued"}, status=202)
+
+    service.after = [told_first]
+    assert "a boat" in said(await api.centre.answer(await begin(api)))
+    assert service.looks == 0
+    row = await api.centre.row("SELECT tool_name, status FROM vtoc_engine.agent_actions")
+    assert row == {"tool_name": "survey", "status": "succeeded"}
+
+
+async def test_a_cancelled_run_waits_no_more(api: Api, service: FakeAgentKit) -> None:
+    message = await begin(api)
+    action_id = await handed_over(service)
+    await api.centre.wait_for(STATE, "waiting remote")
+    run = await api.centre.row("SELECT id FROM vtoc_engine.runs")
+    assert (await api.post(f"/runs/{run['id']}/cancel", token="lead")).status < 300
+    assert "cancelled" in said(await api.centre.answer(message))
+    done = orjson.dumps({"action_id": action_id, "status": "succeeded", "result": {"found": "a boat"}})
+    assert (await api.webhook(WEBHOOK, done)).status == 202
+    await api.centre.wait_for("SELECT status FROM vtoc_engine.agent_actions", "succeeded")
+    assert api.centre.plugin.calls == ["before:before"]
+
+
+async def test_a_lead_calls_a_remote_tool_by_itself_over_the_api(api: Api, service: FakeAgentKit) -> None:
+    body = {"tool_name": "agentkit.call", "action_input": {"tool": "survey", "input": {"area": "pier"}}}
+    assert (await api.post("/agent-actions/execute", body)).status == 403
+    started = await api.post("/agent-actions/execute", body, token="lead")
+    assert started.status == 202
+    service.end(await handed_over(service), result={"found": "a boat"})
+    await api.centre.wait_for("SELECT state FROM vtoc_engine.runs", "succeeded")
+    own = "SELECT response->'output'->'result'->>'found' FROM vtoc_engine.agent_actions WHERE run_id IS NOT NULL"
+    await api.centre.wait_for(own, "a boat")
 
 
 async def test_the_probe_tells_the_tools(api: Api, service: FakeAgentKit) -> None:

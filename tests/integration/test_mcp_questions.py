@@ -46,6 +46,19 @@ async def asked(
         yield centre, message, short_id(run["id"])
 
 
+async def question(centre: Centre) -> Any:
+    """The card that asks, once it is shown."""
+
+    def find() -> Any:
+        return next((each.card for each in centre.transport.sends if "In which colour" in said(each.card)), None)
+
+    async def shown() -> bool:
+        return find() is not None
+
+    await until(shown, 20, lambda: "the question is not shown")
+    return find()
+
+
 def lines(marks: Path) -> list[str]:
     """What the tools did."""
     return marks.read_text().splitlines() if marks.exists() else []
@@ -53,8 +66,7 @@ def lines(marks: Path) -> list[str]:
 
 async def test_an_answer_goes_back_into_the_call(asked: tuple[Centre, Any, str], marks: Path) -> None:
     centre, message, run = asked
-    question = next(each.card for each in centre.transport.sends if "In which colour" in said(each.card))
-    assert f"/answer {run} colour=…" in said(question)
+    assert f"/answer {run} colour=…" in said(await question(centre))
     wrong = await centre.ask("ada", f"/answer {run} colour=red copies=12")
     assert "at most 9" in said(wrong)
     assert "Noted" in said(await centre.ask("ada", f"/answer {run} colour=red copies=3"))
@@ -67,6 +79,7 @@ async def test_an_answer_goes_back_into_the_call(asked: tuple[Centre, Any, str],
 
 async def test_declining_goes_back_into_the_call(asked: tuple[Centre, Any, str], marks: Path) -> None:
     centre, message, _ = asked
+    await question(centre)
     await centre.press("ada", "Decline")
     card = said(await centre.answer(message))
     assert "decline" in card.lower()
@@ -88,7 +101,7 @@ async def test_a_platform_with_forms_asks_by_a_form(database_urls: DatabaseUrls,
     async with open_mcp_centre(database_urls, tmp_path, servers, PLAYBOOKS, caps=caps) as centre:
         await centre.person("ada")
         message = await centre.say("ada", "/playbook order tool=order")
-        await centre.wait_for(STATE, "waiting answer")
+        await question(centre)
         form = await centre.send("ada", "", kind=MessageKind.BUTTON, token=centre.token("Answer"))
         assert isinstance(form, OpenForm)
         assert [field.name for field in form.form.fields] == ["colour"]
@@ -144,7 +157,7 @@ async def test_a_platform_without_forms_asks_one_value_after_the_other(
     async with open_mcp_centre(database_urls, tmp_path, servers, PLAYBOOKS, caps=caps) as centre:
         await centre.person("ada")
         message = await centre.say("ada", "/playbook order tool=order")
-        await centre.wait_for(STATE, "waiting answer")
+        await question(centre)
         pressed = await centre.press("ada", "Answer")
         assert "Colour" in said(await centre.answer(pressed))
         assert "Noted" in said(await centre.ask("ada", "violet"))

@@ -81,20 +81,12 @@ class Desk:
             return {}
         return {name: _for(call, str(error)) for name, error in input_errors(asked, call.inputs).items()}
 
-    def playbook_of(self, call: Call) -> Playbook | None:
-        """The playbook of a ``/playbook`` call; None for any other command, and where there is none of that id."""
-        if call.spec.name != "playbook":
-            return None
-        return self.library.find(str(call.values.get("id") or ""))
-
     async def _asked_by(self, call: Call, station: Station) -> Playbook | None:
         """What asks for the call's inputs: a playbook, or a question that a run waits with."""
-        if call.spec.name == "playbook":
-            return self.playbook_of(call)
         if call.spec.name == ANSWER:
             found = await self._question(station, str(call.values["run"]))
             return None if found is None else found.form
-        return None
+        return self.playbook_of(call)
 
     async def _question(self, station: Station, short: str) -> OpenQuestion | None:
         bits = parse_short_id(short)
@@ -121,6 +113,12 @@ class Desk:
         if not await self._runs.answer_question(found.run_id, found.step, found.question.id, said):
             return Card.of("Too late", "That was answered already.", severity=Severity.WARNING)
         return Card.of("", "Noted; the run goes on." if given is not None else "Declined; the run goes on.")
+
+    def playbook_of(self, call: Call) -> Playbook | None:
+        """The playbook of a ``/playbook`` call; None for any other command, and where there is none of that id."""
+        if call.spec.name != "playbook":
+            return None
+        return self.library.find(str(call.values.get("id") or ""))
 
     def playbooks(self, ctx: Context) -> list[Playbook]:
         """The playbooks of the station's role that the caller may run, perhaps after an approval."""

@@ -13,7 +13,8 @@ from vtoc_bots.core.access import Level, Operator, Station
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.playbooks.actions import act
-from vtoc_bots.core.ports import ActionSpec, SourceState
+from vtoc_bots.core.ports import ActionSpec, Agents, SourceState, Tools
+from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import TelemetryEvent
 from vtoc_bots.testing.clock import VirtualClock
 from vtoc_bots.testing.memory import MemoryBlobs
@@ -52,6 +53,10 @@ class MemoryServices:
     def __init__(self, actions: Iterable[ActionSpec] = ()) -> None:
         self.telemetry, self.blobs = MemoryTelemetry(), MemoryBlobs()
         self.sessions: Callable[[Station], AbstractAsyncContextManager[Any]] | None = None
+        self.tools: Tools | None = None
+        """Tools of other services, where the test gives some."""
+        self.agents: Agents | None = None
+        """A remote AgentKit, where the test gives one."""
         self._actions = {spec.name: spec for spec in actions}
 
     def session(self, station: Station) -> Any:
@@ -79,6 +84,9 @@ class ActionStage:
     services: MemoryServices = field(default_factory=MemoryServices)
     told: list[tuple[str, int | None, int | None]] = field(default_factory=list)
     """Its progress: text, done, total."""
+    inquiry: Inquiry = field(default_factory=Inquiry)
+    """What was answered so far, for an action that asks people."""
+    can_ask: bool = True
 
     @property
     def idempotency_key(self) -> str:

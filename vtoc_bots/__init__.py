@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.commands.help import command_card, list_card, usage_line
     from vtoc_bots.core.commands.spec import CommandSpec
     from vtoc_bots.core.context import Context
+    from vtoc_bots.core.elsewhere import Elsewhere
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.ports import (
         ActionContext,
         ActionSpec,
+        Agents,
         Clock,
         Connector,
         ConnectorSpec,
@@ -112,7 +114,7 @@ if TYPE_CHECKING:
         knots,
         nm,
     )
-    from vtoc_bots.core.tools import Diagnosis, ToolFile, ToolResult
+    from vtoc_bots.core.tools import Diagnosis, RemoteResult, ToolFile, ToolResult
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
     from vtoc_bots.core.transports import (
@@ -150,19 +152,19 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "Acknowledgement", "ActionContext",
-    "ActionError", "ActionSpec", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block", "Box",
-    "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
+    "ActionError", "ActionSpec", "Agents", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block",
+    "Box", "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
     "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
     "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration",
-    "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox",
-    "Inquiry", "Invalid", "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound",
-    "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "PersonNeeded",
-    "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult",
-    "Progress", "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refused", "Rejected",
-    "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Services", "Settings",
-    "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader", "Telemetry",
-    "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track",
-    "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
+    "Elsewhere", "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image",
+    "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind",
+    "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair",
+    "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position",
+    "ProbeResult", "Progress", "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refused",
+    "Rejected", "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes",
+    "Services", "Settings", "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader",
+    "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "ToolFile", "ToolResult",
+    "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
     "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action", "bearing_deg",
     "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "markup",
     "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
@@ -173,6 +175,7 @@ __all__ = [
 _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
+    "elsewhere": "Elsewhere",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
@@ -201,7 +204,7 @@ _HOMES = {
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
-        "ActionContext ActionSpec Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
+        "ActionContext ActionSpec Agents Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
         " Services SourceState Telemetry Tools"
     ),
     "questions": "Inquiry PersonNeeded Question",
@@ -211,7 +214,7 @@ _HOMES = {
         "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
         " knots nm"
     ),
-    "tools": "Diagnosis ToolFile ToolResult",
+    "tools": "Diagnosis RemoteResult ToolFile ToolResult",
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
     "transports": (

@@ -471,3 +471,15 @@ class TestReply:
         assert [(call.step, call.index, dict(call.inputs)) for call in decision.calls] == [("reply", 2, {"a": None})]
         finished = look(playbook, StepRow("a", "skipped"), done("b"), done("reply", {"title": "x"}))
         assert finished == Finish({"title": "x"})
+
+
+def test_a_step_whose_work_goes_on_elsewhere_waits_until_it_is_looked_at_again() -> None:
+    playbook = book("- {id: a, uses: do}")
+    away = StepRow("a", "waiting", 0, {"elsewhere": {"action_id": "x"}}, "is at work", NOW + timedelta(seconds=5))
+    waiting = look(playbook, away)
+    assert isinstance(waiting, Wait)
+    assert (waiting.until, waiting.reason) == (away.due_at, "remote")
+    again = look(playbook, replace(away, due_at=NOW))
+    assert called(again) == ["a"]
+    assert isinstance(again, RunSteps)
+    assert again.calls[0].tries == 1

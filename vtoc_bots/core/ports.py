@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import aiohttp
     from pydantic import BaseModel
 
-    from vtoc_bots.core.tools import Diagnosis, ToolResult
+    from vtoc_bots.core.tools import Diagnosis, RemoteResult, ToolResult
 
 
 class Clock(Protocol):
@@ -257,6 +257,16 @@ class Tools(Protocol):
         ...
 
 
+class Agents(Protocol):
+    """The remote AgentKit."""
+
+    async def call(
+        self, ctx: ActionContext, tool: str, given: Mapping[str, Any], within_seconds: float
+    ) -> RemoteResult:
+        """Have a tool called there, within that time. Raises Elsewhere while it is awaited, and ActionError."""
+        ...
+
+
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
 
@@ -273,6 +283,11 @@ class Services(Protocol):
     @property
     def tools(self) -> Tools:
         """Tools of MCP servers."""
+        ...
+
+    @property
+    def agents(self) -> Agents:
+        """The remote AgentKit."""
         ...
 
     def session(self, station: Station) -> Any:

@@ -18,8 +18,10 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
+from vtoc_bots.core.agent_actions import AgentActions
 from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.clients.agentkit import register_agentkit
 from vtoc_bots.core.clients.mcp.config import load_mcp
 from vtoc_bots.core.clients.mcp.servers import McpServers
 from vtoc_bots.core.clients.registry import Clients
@@ -27,12 +29,12 @@ from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError, VtocError
+from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.inbox import TransportInbox
-from vtoc_bots.core.installation import packaged_playbooks, user_name
+from vtoc_bots.core.installation import user_name
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.loader import Loaded, load
 from vtoc_bots.core.notices import Notices
@@ -41,15 +43,15 @@ from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.watchdog import Watchdog
 from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.people import People
+from vtoc_bots.core.playbook_overlay import load_library
 from vtoc_bots.core.playbooks.approvals import Approvals
-from vtoc_bots.core.playbooks.library import Library
-from vtoc_bots.core.playbooks.load import load_playbooks
 from vtoc_bots.core.playbooks.progress import ProgressBoard
 from vtoc_bots.core.playbooks.runs import Runner
 from vtoc_bots.core.policies import load_policies
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.probes import register_probes
 from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane
+from vtoc_bots.core.remote_actions import RemoteActions
 from vtoc_bots.core.router import Router
 from vtoc_bots.core.services import SharedServices
 from vtoc_bots.core.settings import Settings
@@ -158,11 +160,7 @@ class Runtime:
         self.people = People(
             self.operators, self.stations, clock, channels, settings.station.slug, settings.operator_allowlist
         )
-        actions = {spec.name: spec for spec in loaded.actions}
-        playbooks, errors = load_playbooks((*packaged_playbooks(), *loaded.playbook_paths), actions)
-        if errors:
-            raise StartupError("\n".join(str(error) for error in errors))
-        self.library = Library(playbooks, actions)
+        self.library = load_library(settings, loaded)
         rules = load_policies(settings.config_dir / "policies.yml", clock.now)
         self.access = Access(rules, loaded.policies)
         self.observers = Observers(loaded.observers, self.metrics)
@@ -193,7 +191,9 @@ class Runtime:
         stack.push_async_callback(self.clients.close)
         servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
         self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
-        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices, self.mcp)
+        agentkit = register_agentkit(settings, self.clients, lambda: self.http, clock, self.metrics)
+        agents = RemoteActions(agentkit, store, AgentActions(store, self.people, clock))
+        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices, self.mcp, agents)
         self.approvals = Approvals(store, self.access, clock, self.notices)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
         self.commands = Commands(loaded.commands)

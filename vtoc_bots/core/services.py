@@ -10,7 +10,7 @@ from vtoc_bots.core.cards import Card
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
-from vtoc_bots.core.ports import Blobs, Telemetry, Tools
+from vtoc_bots.core.ports import Agents, Blobs, Telemetry, Tools
 from vtoc_bots.core.store.pool import Store
 
 
@@ -25,8 +25,9 @@ class SharedServices:
         library: Library,
         notices: Notices,
         tools: Tools,
+        agents: Agents,
     ) -> None:
-        self.telemetry, self.blobs, self.tools = telemetry, blobs, tools
+        self.telemetry, self.blobs, self.tools, self.agents = telemetry, blobs, tools, agents
         self._store, self._library, self._notices = store, library, notices
 
     def session(self, station: Station) -> Any:

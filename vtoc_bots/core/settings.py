@@ -157,6 +157,12 @@ class Variables(BaseModel):
     agentkit_client_id: str | None = _set("AGENTKIT_CLIENT_ID", None, _TEXT, "Its OAuth2 client")
     agentkit_client_secret: SecretStr | None = _set("AGENTKIT_CLIENT_SECRET", None, _TEXT, "That client's secret")
     agentkit_api_key: SecretStr | None = _set("AGENTKIT_API_KEY", None, _TEXT, "Its key, instead of an OAuth2 client")
+    agentkit_org_id: str | None = _set(
+        "AGENTKIT_ORG_ID", None, _TEXT, "The organisation there; CHATKIT_ORG_ID stands in for it"
+    )
+    agentkit_timeout_seconds: float = _set(
+        "AGENTKIT_TIMEOUT_SECONDS", 30, "seconds, 0.1 to 45", "How long it may take to answer", ge=0.1, le=45
+    )
     plugins_disabled: Words = _set("PLUGINS_DISABLED", (), _NAMES, "Plugins that stay off")
     api_port: int = _set("API_PORT", 8080, "a port, 0 to 65535 (0: any free one)", "Port of HTTP", ge=0, le=65535)
     api_host: str | None = _set(

@@ -42,3 +42,13 @@ class Diagnosis(_Part):
     ok: bool
     said: str = ""
     remedy: str = ""
+
+
+class RemoteResult(_Part):
+    """What a remote AgentKit's action came to. `said` are its words on how it went; too large a result is a file."""
+
+    action_id: str
+    tool: str
+    result: Any = None
+    said: str = ""
+    files: tuple[ToolFile, ...] = ()

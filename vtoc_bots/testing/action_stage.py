@@ -13,7 +13,7 @@ from vtoc_bots.core.access import Level, Operator, Station
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.playbooks.actions import act
-from vtoc_bots.core.ports import ActionSpec, SourceState, Tools
+from vtoc_bots.core.ports import ActionSpec, Agents, SourceState, Tools
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import TelemetryEvent
 from vtoc_bots.testing.clock import VirtualClock
@@ -55,6 +55,8 @@ class MemoryServices:
         self.sessions: Callable[[Station], AbstractAsyncContextManager[Any]] | None = None
         self.tools: Tools | None = None
         """Tools of other services, where the test gives some."""
+        self.agents: Agents | None = None
+        """A remote AgentKit, where the test gives one."""
         self._actions = {spec.name: spec for spec in actions}
 
     def session(self, station: Station) -> Any:

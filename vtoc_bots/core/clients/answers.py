@@ -22,6 +22,14 @@ class Uncertain(ActionError):
     """The service may or may not have done what was asked, and asking again could do it twice."""
 
 
+class StatusError(ActionError):
+    """The service answered with a status that says no, for good."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service as people know it. `credential` names the setting that holds its key, `address` that of its URL."""
@@ -77,13 +85,13 @@ def error_of_status(
             return TransientError(text, retry_after(headers, now))
         return Uncertain(f"{text}. Look there whether it was done before you ask again")
     if status in (401, 403):
-        return ActionError(f"{service.name} refused us ({status}){said}. Check {service.credential}")
+        return StatusError(f"{service.name} refused us ({status}){said}. Check {service.credential}", status)
     if 300 <= status < 400:
         place = headers.get("Location", "elsewhere")[:QUOTED]
-        return ActionError(f"{service.name} has moved to {place}. Correct {service.address}")
+        return StatusError(f"{service.name} has moved to {place}. Correct {service.address}", status)
     if status == 404:
-        return ActionError(f"{service.name} knows nothing there (404){said}. Is {service.address} right?")
-    return ActionError(f"{service.name} did not accept this ({status}){said}")
+        return StatusError(f"{service.name} knows nothing there (404){said}. Is {service.address} right?", status)
+    return StatusError(f"{service.name} did not accept this ({status}){said}", status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -54,8 +54,8 @@ class ServiceHttp:
     """Requests to one service.
 
     `headers` gives what each request carries besides (credentials), asked anew for every try. At most `at_once`
-    requests are under way and `most_waiting` more wait. Bodies longer than `max_body_bytes` are refused. Redirects are
-    not followed: they would carry credentials elsewhere.
+    requests are under way and `most_waiting` more wait. Bodies longer than `max_body_bytes` are refused; a request
+    has `tries`. Redirects are not followed: they would carry credentials elsewhere.
     """
 
     def __init__(
@@ -70,12 +70,13 @@ class ServiceHttp:
         at_once: int = 8,
         most_waiting: int = 64,
         max_body_bytes: int = MAX_BODY_BYTES,
+        tries: int = TRIES,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.service, self.counts, self.breaker = service, HttpCounts(), Breaker(clock)
         self._session, self._base_url, self._clock, self._headers = session, base_url.rstrip("/"), clock, headers
         self._timeout_seconds, self._max_body_bytes, self._chance = timeout_seconds, max_body_bytes, chance
-        self._most_waiting = most_waiting
+        self._most_waiting, self._tries = most_waiting, tries
         self._places = asyncio.Semaphore(at_once)
 
     async def request(
@@ -88,15 +89,17 @@ class ServiceHttp:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        repeatable: bool = False,
         timeout_seconds: float | None = None,
     ) -> Answer:
         """Ask and return the whole answer. `path` is segment by segment, each percent-encoded here.
 
-        Tried again, with backoff and jitter, only where that can't do a thing twice: GET, HEAD, PUT, DELETE, or with an
-        `idempotency_key`. `timeout_seconds` is for one try. Raises TransientError where asking again later may help and
+        Tried again, with backoff and jitter, only where that can't do a thing twice: GET, HEAD, PUT, DELETE, with an
+        `idempotency_key`, or where it is `repeatable`.
+        `timeout_seconds` is for one try. Raises TransientError where asking again later may help and
         can do no harm, Uncertain where it may have been done, and ActionError with what a person can do.
         """
-        again = method in IDEMPOTENT or idempotency_key is not None
+        again = repeatable or method in IDEMPOTENT or idempotency_key is not None
         url = "/".join([self._base_url, *(quote(part, safe="") for part in path)])
         extra = dict(headers or {})
         body: bytes | aiohttp.FormData | None = None
@@ -108,7 +111,7 @@ class ServiceHttp:
             body = aiohttp.FormData(dict(form))
         attributes = {"bot.platform": self.service.name, "bot.operation": operation}
         with span(f"{self.service.name} {operation}", **attributes) as traced:
-            for tries in range(1, TRIES + 1):
+            for tries in range(1, self._tries + 1):
                 try:
                     answer = await self._once(
                         method, url, query, body, extra, again, timeout_seconds or self._timeout_seconds
@@ -133,7 +136,7 @@ class ServiceHttp:
 
     def _wait(self, error: TransientError, tries: int) -> float | None:
         """Seconds before the next try, None when there is none or it would be too far off to wait for here."""
-        if tries >= TRIES:
+        if tries >= self._tries:
             return None
         wait = FIRST_WAIT_SECONDS * 2.0 ** (tries - 1) * (1.0 - self._chance() / 2)
         wait = max(wait, error.after_seconds or 0.0)

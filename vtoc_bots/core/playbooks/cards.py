@@ -144,7 +144,7 @@ def _detail(step: Step, row: StepLike) -> str:
     if row.state == "waiting":
         until = "" if row.due_at is None else f" until {_clock(row.due_at)}"
         if step.wait is None:
-            return "waits for approval"
+            return _short(row.error or "waits for approval")
         return f"waits{until}" if step.wait.message is None else f"waits for an answer{until}"
     return ""
 

@@ -127,7 +127,7 @@ class StepCall:
     tries: int
 
 
-WaitKind = Literal["approval", "message", "timer", "retry", "answer"]
+WaitKind = Literal["approval", "message", "timer", "retry", "answer", "remote"]
 
 
 @dataclass(frozen=True, slots=True)

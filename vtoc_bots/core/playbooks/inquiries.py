@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.cards import Button, Buttons, Card, Text
+from vtoc_bots.core.elsewhere import memo_of
 from vtoc_bots.core.errors import UsageError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.messages import OutboundKind
@@ -44,9 +45,9 @@ class OpenQuestion(NamedTuple):
 
 
 def inquiry_of(kept: Any) -> Inquiry:
-    """What an action is told of its step's row; nothing where nobody was asked anything."""
+    """What an action is told of its step's row; nothing where nobody was asked and nothing went on elsewhere."""
     if not is_inquiry(kept):
-        return Inquiry()
+        return Inquiry(memo=memo_of(kept) or {})
     answers = {key: Answer(each["action"], each["values"]) for key, each in kept["answers"].items()}
     return Inquiry(answers, kept["memo"])
 
@@ -54,6 +55,11 @@ def inquiry_of(kept: Any) -> Inquiry:
 def is_inquiry(kept: Any) -> bool:
     """Whether a step's row holds a question and what was answered."""
     return isinstance(kept, dict) and "question" in kept and "answers" in kept
+
+
+def is_carried(kept: Any) -> bool:
+    """Whether a step's row holds what its action must be given again, however the last call of it went."""
+    return is_inquiry(kept) or memo_of(kept) is not None
 
 
 def waits_for_answer(kept: Any) -> bool:

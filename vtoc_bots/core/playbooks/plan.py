@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 from pydantic import ValidationError
 
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.elsewhere import memo_of
 from vtoc_bots.core.errors import Fate, TransientError, VtocError
 from vtoc_bots.core.playbooks.actions import explain
 from vtoc_bots.core.playbooks.decisions import (
@@ -210,6 +211,8 @@ class _Planner:
                     self._continue_wait(step, row.due_at)
                 elif waits_for_answer(row.output) and (row.due_at is None or row.due_at > self.now):
                     self._wait(step, "answer", row.due_at)
+                elif memo_of(row.output) is not None and row.due_at is not None and row.due_at > self.now:
+                    self._wait(step, "remote", row.due_at)
                 else:
                     self._act(step, tries=row.tries)
             case "retrying":

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.elsewhere import KEPT, Elsewhere
 from vtoc_bots.core.errors import LostLease, TransientError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import Grip, LeaseKeeper
@@ -37,7 +38,7 @@ from vtoc_bots.core.playbooks.decisions import (
 )
 from vtoc_bots.core.playbooks.endings import end_effects
 from vtoc_bots.core.playbooks.held import HeldRuns
-from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_inquiry, kept_of, question_effects
+from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, question_effects
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
@@ -238,7 +239,7 @@ class _Advance:
                 raise failure
 
     async def _run_one(self, call: StepCall) -> None:
-        started = self._clock.now()
+        started, tries = self._clock.now(), call.tries
         state: StepState = "done"
         output: Any = None
         error: str | None = None
@@ -252,13 +253,16 @@ class _Advance:
         except PersonNeeded as needed:
             await self._ask(call, needed, started)
             return
+        except Elsewhere as away:
+            state, tries, output, error = "waiting", tries - 1, {KEPT: dict(away.memo)}, str(away)
+            due = self._clock.now() + timedelta(seconds=away.after_seconds)
         except Exception as failure:
             state, error, due = self._failure(call, failure)
             output = self._kept(call.step)  # what was answered is not asked again
         finally:
             self._running.pop(call.step, None)
         self._runner._metrics.step_ended(call.action, state)
-        row = StepRow(call.step, call.index, state, call.tries, output, error, due, started)
+        row = StepRow(call.step, call.index, state, tries, output, error, due, started)
         if not self._running:
             self._keep(row)
             return
@@ -276,9 +280,9 @@ class _Advance:
             self._runner.held.add(self._run.id, needed.question.seconds)
 
     def _kept(self, step: str) -> Any:
-        """What the step's row holds of questions and answers, None where nobody was asked anything."""
+        """What the step's row holds of questions and answers or of work elsewhere, None where there is nothing."""
         row = self._steps.get(step)
-        return row.output if row is not None and is_inquiry(row.output) else None
+        return row.output if row is not None and is_carried(row.output) else None
 
     async def _act(self, call: StepCall) -> Any:
         """The action's output. Raises TimeoutError past its timeout, and what the action raises."""

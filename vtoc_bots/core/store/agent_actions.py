@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.queue import hint_insert
 from vtoc_bots.core.store.connection import Statements
 from vtoc_bots.core.store.pool import Row, Session
 
@@ -35,6 +36,30 @@ WHERE old.run_id IS NULL AND old.status NOT IN ('succeeded', 'failed')
         OR coalesce(excluded.channel_slug <> old.channel_slug, excluded.channel_slug IS NOT NULL)
         OR coalesce(excluded.initiator_id <> old.initiator_id, excluded.initiator_id IS NOT NULL))
 RETURNING {_COLUMNS}
+"""
+# The webhook may have been here before: what it said stays.
+_SEND: Final = f"""
+INSERT INTO vtoc_engine.agent_actions AS old (action_id, station, tool_name, step, status, request, initiator_id,
+    correlation_id)
+VALUES ($1, $2, $3, $4, 'queued', $6, $7, coalesce((SELECT correlation_id FROM vtoc_engine.runs WHERE id = $5), $8))
+ON CONFLICT (action_id) DO UPDATE SET tool_name = excluded.tool_name, station = excluded.station, step = excluded.step,
+    request = excluded.request, initiator_id = coalesce(old.initiator_id, excluded.initiator_id),
+    revision = old.revision + 1, updated_at = now()
+WHERE old.run_id IS NULL AND old.step IS NULL
+RETURNING {_COLUMNS}
+"""
+_WAKE: Final = f"""
+WITH away AS (
+    SELECT split_part(step, ':', 1)::uuid AS run_id, split_part(step, ':', 2) AS step
+    FROM vtoc_engine.agent_actions WHERE action_id = $1 AND run_id IS NULL AND step IS NOT NULL
+), woken AS (
+    UPDATE vtoc_engine.runs r SET wake_seq = wake_seq + 1, due_at = now()
+    FROM away WHERE r.id = away.run_id AND r.state IN ('ready', 'waiting') RETURNING r.id
+), due AS (
+    UPDATE vtoc_engine.steps s SET due_at = now() FROM away JOIN woken ON woken.id = away.run_id
+    WHERE s.run_id = away.run_id AND s.step = away.step AND s.state = 'waiting' RETURNING s.run_id
+), hinted AS ({hint_insert("SELECT 10, 'advance', id::text FROM woken")})
+SELECT id FROM woken
 """
 _ONE: Final = f"SELECT {_COLUMNS} FROM vtoc_engine.agent_actions WHERE action_id = $1"
 _FOLLOW: Final = f"""
@@ -132,6 +157,31 @@ async def report_action(
     values = (action_id, station, status, response, error, channel_slug, initiator_id, correlation_id)
     row = await statements.fetchrow(_REPORT, *values)
     return ActionRow(*row.values()) if row else None
+
+
+async def send_action(
+    statements: Statements,
+    action_id: str,
+    station: str,
+    tool_name: str,
+    step: str,
+    run_id: UUID | None,
+    request: Any,
+    initiator_id: str | None,
+    correlation_id: UUID,
+) -> ActionRow | None:
+    """Note that a run's step (``run:step``) waits for a remote action; None where that is known.
+
+    `correlation_id` is for a run that is gone.
+    """
+    values = (action_id, station, tool_name, step, run_id, request, initiator_id, correlation_id)
+    row = await statements.fetchrow(_SEND, *values)
+    return ActionRow(*row.values()) if row else None
+
+
+async def wake_waiting(statements: Statements, action_id: str) -> bool:
+    """Wake the run whose step waits for a remote action; False where none does."""
+    return await statements.fetchrow(_WAKE, action_id) is not None
 
 
 async def find_action(statements: Statements, action_id: str) -> ActionRow | None:

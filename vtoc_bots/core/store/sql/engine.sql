@@ -257,7 +257,8 @@ CREATE TABLE vtoc_engine.agent_actions (
     station        text NOT NULL,
     tool_name      text NOT NULL,
     run_id         uuid,
-    -- The step whose output is the result; null: the run's card is.
+    -- The step whose output is the result; null: the run's card is. Of a remote action, which has no run of its own, the
+    -- step that waits for it, as run:step.
     step           text,
     status         text NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed')),
     request        jsonb,

@@ -14,7 +14,14 @@ from vtoc_bots.core.playbooks.actions import checked_inputs
 from vtoc_bots.core.playbooks.load import parse_source
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.ports import ActionSpec
-from vtoc_bots.core.store.agent_actions import audits_page, find_action, queue_action, report_action
+from vtoc_bots.core.store.agent_actions import (
+    FINAL,
+    audits_page,
+    find_action,
+    queue_action,
+    report_action,
+    wake_waiting,
+)
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Row
 from vtoc_bots.core.web.context import chat_context, station_named
@@ -151,8 +158,8 @@ async def execute_action(call: Call, body: Execute) -> Executed:
 async def complete_action(call: SignedCall, body: Completion) -> Received:
     """Take a remote AgentKit's word of what became of an action.
 
-    The body is signed as a ChatKit webhook is. What has ended stays as it ended, null never overwrites, and what a run
-    here does is told by that run alone.
+    The body is signed as a ChatKit webhook is. A run that waits for the action goes on with its end.
+    What has ended stays as it ended, null never overwrites, and what a run here does is told by that run alone.
     """
     context = chat_context(body.model_dump(), call.request.headers)
     station = await _station_of(call, context.channel_slug)
@@ -176,6 +183,8 @@ async def complete_action(call: SignedCall, body: Completion) -> Received:
         if action is not None:
             row = actions.audit(action, "webhook:agentkit")
             await write_effects(connection, call.correlation_id, Effects(audit=[row]))
+            if action.status in FINAL:
+                await wake_waiting(connection, body.action_id)
 
     await store.run(work, transaction=True, idempotent=True)
     await actions.tell(body.action_id)

@@ -157,7 +157,7 @@ class Caller:
                 if done > told:
                     told = done
                     await tell(done, steps, run.steps[-1].step)
-                if run.state == "waiting" and "retry" not in (run.waiting_for or ""):
+                if run.state == "waiting" and not {"retry", "remote"} & set((run.waiting_for or "").split(", ")):
                     return
 
     def _playbook(self, name: str) -> Playbook:

@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["vtoc_bots.testing.postgres"]
+pytest_plugins = ["vtoc_bots.testing.plugin"]
 
 # A machine that is busy must not fail a test: no deadlines. HYPOTHESIS_PROFILE=thorough searches ten times longer.
 settings.register_profile("suite", max_examples=40, deadline=None)

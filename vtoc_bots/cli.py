@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +12,10 @@ import typer
 
 from vtoc_bots import __version__
 from vtoc_bots.cli_tokens import token_group
+from vtoc_bots.console import CONFIG, DATA, Config, Data, logs_on_stderr, told
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, load_settings
-from vtoc_bots.options import CONFIG, DATA, Config, Data
+from vtoc_bots.plugin_cli import plugins
 from vtoc_bots.plugin_groups import PluginGroups
 
 app = typer.Typer(
@@ -26,7 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 operators = typer.Typer(help="Operators: who may do what.", no_args_is_help=True)
-plugins = typer.Typer(help="Plugins: what is installed.", no_args_is_help=True)
 audits = typer.Typer(help="The audit log: verify and export.", no_args_is_help=True)
 databases = typer.Typer(help="The database: its schema.", no_args_is_help=True)
 playbook_files = typer.Typer(help="Playbook files: schema and checks.", no_args_is_help=True)
@@ -105,14 +104,14 @@ def replay(
 
     def done() -> None:
         settings = load_settings(CONFIG, DATA, environ={})
-        with _logs_on_stderr(settings):
+        with logs_on_stderr(settings):
             specs = {spec.type: spec for spec in load(settings).connectors}
         if type not in specs:
             raise VtocError(f"replay: no plugin has the type {type}; there are {', '.join(sorted(specs))}")
         where = None if position is None else POSITION.parse(position)
         raise typer.Exit(replayed(file, specs[type], format, where, sys.stdout, sys.stderr))
 
-    _told(done)
+    told(done)
 
 
 @operators.command("add")
@@ -177,24 +176,6 @@ def operator_list(config: Config = CONFIG, data: Data = DATA) -> None:
     _with_store(config, data, work)
 
 
-@plugins.command("list")
-def plugin_list(config: Config = CONFIG, data: Data = DATA) -> None:
-    """List every installed plugin, on or off, with what it registers. Needs no database."""
-    from vtoc_bots.core.loader import load, report_rows
-
-    def listed() -> None:
-        settings = load_settings(config, data)
-        with _logs_on_stderr(settings):
-            reports = load(settings, settings.plugins_disabled).reports
-        rows = [("plugin", "state", "version", "registers"), *report_rows(reports)]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        for row in rows:
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-            typer.echo("  ".join([*cells, row[3]]).rstrip())
-
-    _told(listed)
-
-
 @audits.command("verify")
 def audit_verify(config: Config = CONFIG, data: Data = DATA) -> None:
     """Check the hash chain; exit 1 when it is broken. Reports the unsealed tail."""
@@ -245,10 +226,10 @@ def db_upgrade(config: Config = CONFIG, data: Data = DATA) -> None:
 
     def upgraded() -> None:
         settings = load_settings(config, data)
-        with _logs_on_stderr(settings):
+        with logs_on_stderr(settings):
             asyncio.run(work(settings))
 
-    _told(upgraded)
+    told(upgraded)
 
 
 @playbook_files.command("schema")
@@ -269,7 +250,7 @@ def playbook_check(files: list[Path], config: Config = CONFIG, data: Data = DATA
 
     def checked() -> None:
         settings = load_settings(config, data)
-        with _logs_on_stderr(settings):
+        with logs_on_stderr(settings):
             loaded = load(settings, settings.plugins_disabled)
         found, errors = load_playbooks(files, {spec.name: spec for spec in loaded.actions})
         for error in errors:
@@ -278,7 +259,7 @@ def playbook_check(files: list[Path], config: Config = CONFIG, data: Data = DATA
             raise typer.Exit(1)
         typer.echo(f"{len(found)} playbook{'' if len(found) == 1 else 's'} in order: {', '.join(sorted(found))}")
 
-    _told(checked)
+    told(checked)
 
 
 async def _run(
@@ -321,23 +302,10 @@ def _with_store(config: Path, data: Path, work: Callable[[Any, Settings], Awaita
 
     def done() -> None:
         settings = load_settings(config, data)
-        with _logs_on_stderr(settings):
+        with logs_on_stderr(settings):
             asyncio.run(opened(settings))
 
-    _told(done)
-
-
-@contextmanager
-def _logs_on_stderr(settings: Settings) -> Iterator[None]:
-    """Of a command that prints data: logs never mix into it, and what is no warning is not worth a line."""
-    from vtoc_bots.core.observe.logging import configure_logging
-
-    level = "warning" if settings.log_level == "info" else settings.log_level
-    logs = configure_logging(level=level, secrets=settings.secrets())
-    try:
-        yield
-    finally:
-        logs.close()
+    told(done)
 
 
 app.add_typer(token_group(_with_store), name="token")
@@ -349,15 +317,7 @@ def _exit_with(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
     def done() -> None:
         raise typer.Exit(uvloop.run(work()))
 
-    _told(done)
-
-
-def _told(work: Callable[[], None]) -> None:
-    try:
-        work()
-    except (VtocError, ValueError) as error:
-        typer.echo(f"vtoc-bots: {error}", err=True)
-        raise typer.Exit(2) from error
+    told(done)
 
 
 def main() -> None:

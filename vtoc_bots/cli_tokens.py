@@ -11,7 +11,6 @@ import typer
 
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings
-from vtoc_bots.options import CONFIG, DATA, Config, Data
 
 WithStore = Callable[[Path, Path, Callable[[Any, Settings], Awaitable[None]]], None]
 

@@ -39,7 +39,7 @@ def ask_again(effects: Effects, message: Message, dialog: Dialog, spec: CommandS
 
 def end_dialog(effects: Effects, message: Message, dialog: Dialog) -> None:
     """Ask no more."""
-    effects.dialogs.append({**_row(message, dialog.command, {}, dialog.asked), "keep": 0.0})
+    _put(effects, {**_row(message, dialog.command, {}, dialog.asked), "keep": 0.0})
 
 
 def lacking_card(missing: MissingArguments, text: str) -> Card:
@@ -68,7 +68,12 @@ def _question(spec: CommandSpec, field: FormField) -> Card:
 
 
 def _remember(effects: Effects, message: Message, command: str, given: Mapping[str, Any], asked: str) -> None:
-    effects.dialogs.append(_row(message, command, given, asked))
+    _put(effects, _row(message, command, given, asked))
+
+
+def _put(effects: Effects, row: dict[str, Any]) -> None:
+    # An answer ends one question and begins the next: they have one row.
+    effects.dialogs[:] = [row]
 
 
 def _row(message: Message, command: str, given: Mapping[str, Any], asked: str) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class LeaseKeeper(Generic[T]):
     def __len__(self) -> int:
         return len(self._grips)
 
+    def grips(self) -> tuple[Grip[T], ...]:
+        """The leases in hand."""
+        return tuple(self._grips.values())
+
     @contextmanager
     def keep(self, item: T, claimed_at: float) -> Iterator[Grip[T]]:
         """Keep the lease claimed at that monotonic time (before the claim was sent) until the block ends."""

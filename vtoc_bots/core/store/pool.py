@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -70,6 +71,7 @@ class Store:
         self._pools: dict[str, _Pool] = {}
         self._own_databases: frozenset[str] | None = None
         self._opening = asyncio.Lock()
+        self._direct: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
 
     @classmethod
@@ -97,6 +99,14 @@ class Store:
                 await asyncio.wait_for(pool.close(), timeout=2)
             except TimeoutError:
                 pool.terminate()
+
+    def sever(self) -> None:
+        """Drop every connection at once and make no other: what a killed process leaves, for tests of that."""
+        self._closed = True
+        for pool, _ in self._pools.values():
+            pool.terminate()
+        for raw in self._direct:
+            raw.terminate()
 
     async def fetch(
         self, sql: str, *arguments: Any, timeout: float | None = None, idempotent: bool = False
@@ -168,7 +178,11 @@ class Store:
 
     async def direct_connection(self) -> Any:
         """A driver connection of its own past any pooler, for the queue's LISTEN alone. The caller closes it."""
-        return await _connected(connect(self.urls.direct, f"{self._application} queue"))
+        if self._closed:
+            raise DatabaseUnavailable("database: the store is closed")
+        raw = await _connected(connect(self.urls.direct, f"{self._application} queue"))
+        self._direct.add(raw)
+        return raw
 
     def _engine_key(self, role: str | None) -> str:
         if self._own_databases is None:

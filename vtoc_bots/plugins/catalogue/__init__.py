@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from vtoc_bots import CommandSpec, hookimpl
+from vtoc_bots import CommandSpec, PluginManifest, hookimpl
 from vtoc_bots.plugins.catalogue.approvals import approvals, approve, deny
 from vtoc_bots.plugins.catalogue.centre import health, help_command, link, station, status, whoami, why
 from vtoc_bots.plugins.catalogue.home import home
 from vtoc_bots.plugins.catalogue.playbooks import cancel, playbook, playbooks, run, runs
+
+manifest = PluginManifest(summary="The commands that every station has")
 
 
 @hookimpl

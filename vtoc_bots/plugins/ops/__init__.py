@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from vtoc_bots import ActionSpec, CommandSpec, hookimpl
+from vtoc_bots import ActionSpec, CommandSpec, PluginManifest, hookimpl
 from vtoc_bots.plugins.ops.actions import collect, merge
 from vtoc_bots.plugins.ops.cards import airtrack_card
 from vtoc_bots.plugins.ops.commands import map_command, sources, tracks
+
+manifest = PluginManifest(summary="Air tracks, maps and sources")
 
 
 @hookimpl

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from vtoc_bots import ActionSpec, hookimpl
+from vtoc_bots import ActionSpec, PluginManifest, hookimpl
 from vtoc_bots.plugins.pictures.actions import map_actions
+
+manifest = PluginManifest(summary="Maps as PNG, GeoJSON and KML")
 
 
 @hookimpl

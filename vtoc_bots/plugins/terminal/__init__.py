@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 
-from vtoc_bots import Settings, TerminalOptions, Transport, TransportContext, TransportSpec, hookimpl
+from vtoc_bots import PluginManifest, Settings, TerminalOptions, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.terminal.seat import TRANSPORT, TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings
+
+manifest = PluginManifest(summary="The operator's terminal: a prompt, or piped lines")
 
 
 @hookimpl

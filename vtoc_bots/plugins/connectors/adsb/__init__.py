@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vtoc_bots import ConnectorSpec, hookimpl
+from vtoc_bots import ConnectorSpec, PluginManifest, hookimpl
 from vtoc_bots.plugins.connectors.adsb.connector import AdsbConnector
 from vtoc_bots.plugins.connectors.adsb.decode import decoder_of
 from vtoc_bots.plugins.connectors.adsb.detect import FORMATS
@@ -13,6 +13,8 @@ from vtoc_bots.plugins.connectors.adsb.settings import AdsbSettings, OpenSkyAcco
 
 if TYPE_CHECKING:
     from vtoc_bots import Settings
+
+manifest = PluginManifest(summary="Aircraft by ADS-B: readsb, v2 APIs, OpenSky, SBS-1, Beast, AVR")
 
 
 def connector_spec(account: OpenSkyAccount | None = None) -> ConnectorSpec:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from vtoc_bots import ConnectorSpec, hookimpl
+from vtoc_bots import ConnectorSpec, PluginManifest, hookimpl
 from vtoc_bots.plugins.connectors.exercise.connector import ExerciseConnector
 from vtoc_bots.plugins.connectors.exercise.settings import ExerciseSettings
+
+manifest = PluginManifest(summary="A simulated day of traffic, through the real decoders")
 
 
 def connector_spec() -> ConnectorSpec:

@@ -255,6 +255,8 @@ class Runtime:
             station=settings.station.slug,
             data_dir=settings.data_dir,
             address=lambda: self.address,
+            store=store,
+            caller=self.api.caller,
         )
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease, hands)

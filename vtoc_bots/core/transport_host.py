@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,10 @@ from vtoc_bots.core.queue import DELIVER, Lane
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
-from vtoc_bots.core.transports import PublishesCommands, ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.store.remembered import Remembered
+from vtoc_bots.core.store.threads import ThreadRows
+from vtoc_bots.core.transports import Caller, PublishesCommands, ServesRoutes, Transport, TransportContext, TransportSpec
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 
@@ -63,6 +66,8 @@ class TransportHost:
         station: str,
         data_dir: Path,
         address: Callable[[], str | None],
+        store: Store,
+        caller: Callable[[Mapping[str, str]], Awaitable[Caller]],
     ) -> None:
         self._parts = parts
         self._inbox_rows, self._outbox_rows, self._delivering, self._keeper = (
@@ -74,7 +79,7 @@ class TransportHost:
         self._asking, self._floods, self._notices, self._links = asking, floods, notices, links
         self._commands, self._blobs, self._health, self._clock = commands, blobs, health, clock
         self._metrics, self._observers, self._station, self._data_dir = metrics, observers, station, data_dir
-        self._address = address
+        self._address, self._store, self._caller = address, store, caller
         self._open: list[tuple[TransportSpec, Transport]] = []
 
     def open(self, specs: Sequence[TransportSpec]) -> None:
@@ -151,6 +156,9 @@ class TransportHost:
             notice=notice,
             link=self._links.address,
             address=self._address,
+            recall=Remembered(self._store, spec.name, spec.account).recall,
+            caller=self._caller,
+            threads=ThreadRows(self._store),
         )
 
     async def _sent(self, outbound: Outbound) -> None:

@@ -46,6 +46,8 @@ SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id
 WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%'
 ORDER BY r.created_at, s.index LIMIT 1
 """
+_HAS_OPEN: Final = """SELECT EXISTS (SELECT FROM vtoc_engine.runs
+    WHERE conversation = $1 AND state IN ('ready', 'waiting'))"""
 _ANSWER: Final = f"""
 WITH answered AS (
     UPDATE vtoc_engine.steps SET state = 'done', output = $3, finished_at = now()
@@ -118,6 +120,10 @@ class RunViews:
         """The run and step that wait for a message in this conversation, the oldest first."""
         row = await self._store.fetchrow(_WAITING_FOR_MESSAGE, conversation)
         return (row["id"], row["step"]) if row else None
+
+    async def has_open(self, conversation: str) -> bool:
+        """Whether a run of this conversation has not ended."""
+        return bool(await self._store.fetchval(_HAS_OPEN, conversation))
 
     async def answer(self, run_id: UUID, step: str, output: Any) -> bool:
         """End that step with what was said and wake its run; False when it waits no more."""

@@ -223,7 +223,7 @@ def own(text: str = "asked") -> dict[str, Any]:
 def press(sender: int, token: str, on: dict[str, Any]) -> dict[str, Any]:
     """A press of a button on a message."""
     return {
-        "id": f"press-{sender}-{token}",
+        "id": str(uuid4().int)[:19],
         "from": user(sender),
         "message": on,
         "chat_instance": "-3141592653589",

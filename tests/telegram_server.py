@@ -91,6 +91,7 @@ class BotApiServer:
         self.confirmed = 0
         """The highest update id that was confirmed."""
         self._next_message, self._next_update = 100, 5000
+        self._runner: web.AppRunner | None = None
         self._new = asyncio.Condition()
         self._poll: asyncio.Future[None] | None = None
         self._loop_time: Callable[[], float] = lambda: 0.0
@@ -107,7 +108,7 @@ class BotApiServer:
         app = web.Application(client_max_size=60 * 2**20)
         app.router.add_post("/bot{token}/{method}", self._serve)
         app.router.add_get("/file/bot{token}/{path:.*}", self._download)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
+        runner = self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", self.port).start()
         self.port = runner.addresses[0][1]
@@ -115,6 +116,16 @@ class BotApiServer:
             yield self
         finally:
             await runner.cleanup()
+
+    def vanish(self) -> None:
+        """Be unreachable from now on: nobody listens, and every connection is gone."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            assert site._server is not None
+            site._server.close()
+        for connection in list(self._runner.server.connections if self._runner.server else ()):
+            if connection.transport is not None:
+                connection.transport.abort()
 
     def chat(self, chat_id: int, kind: str = "private") -> int:
         """A chat there is."""

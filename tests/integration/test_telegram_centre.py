@@ -207,11 +207,15 @@ async def test_a_private_result_goes_to_the_asker_alone(telegram: Telegram) -> N
 
 
 async def test_an_edited_command_is_a_command(telegram: Telegram) -> None:
-    await telegram.say(ADA, "/wohami")
+    number = telegram.server.next_message_id()
+    await telegram.server.put({"message": message(number, ADA, "/wohami")})
     await telegram.sees(ADA, "did you mean")
-    body = message(telegram.server.next_message_id(), ADA, "/whoami", edit_date=1_796_000_200)
-    await telegram.server.put({"edited_message": body})
+    for at in (1_796_000_200, 1_796_000_300):  # the second changes nothing
+        await telegram.server.put({"edited_message": message(number, ADA, "/whoami", edit_date=at)})
     await telegram.sees(ADA, "Who you are")
+    await true(lambda: not telegram.server.updates, "not all were confirmed")
+    rows = await telegram.centre.row("SELECT count(*) AS n FROM vtoc_engine.inbox WHERE transport = 'telegram'")
+    assert rows == {"n": 2}
 
 
 async def test_the_confirmation_of_a_batch_that_is_lost_doubles_nothing(telegram: Telegram) -> None:

@@ -27,17 +27,26 @@ def said(text: str, chat: int | None = None, **more: Any) -> tuple[str, bool]:
 def test_a_private_text_is_said_to_us() -> None:
     made = received(message(5, ADA, "status")).message
     assert made.conversation == ConversationId("telegram", "77001", str(ADA))
-    assert (made.event_id, made.message_ref, made.text, made.mentions_us) == ("message:12", "5", "status", True)
+    assert (made.message_ref, made.text, made.mentions_us) == ("5", "status", True)
     assert (made.sender.user_id, made.sender.name, made.sender.workspace) == (str(ADA), "Ada", "")
     assert made.sent_at is not None
     assert made.sent_at.year == 2026
 
 
-def test_an_edit_is_an_event_of_its_own() -> None:
-    made = received(message(5, ADA, "/status", edit_date=1_796_000_100), "edited_message").message
-    assert (made.event_id, made.edited) == ("edited:12", True)
-    assert made.sent_at is not None
-    assert made.sent_at.timestamp() == 1_796_000_100
+def test_an_edit_is_an_event_of_its_own_where_the_words_changed() -> None:
+    first = received(message(5, ADA, "/staus")).message
+    edit = received(message(5, ADA, "/status", edit_date=1_796_000_100), "edited_message").message
+    assert (first.edited, edit.edited) == (False, True)
+    assert first.event_id != edit.event_id
+    assert edit.sent_at is not None
+    assert edit.sent_at.timestamp() == 1_796_000_100
+    preview = received(message(5, ADA, "/staus", edit_date=1_796_000_050), "edited_message").message
+    assert preview.event_id == first.event_id, "a command is not given again by a preview"
+
+
+def test_events_of_different_messages_differ() -> None:
+    bodies = [message(5, ADA, "x"), message(6, ADA, "x"), message(5, ADA, "x", GROUP), message(5, ADA, "y")]
+    assert len({received(body).message.event_id for body in bodies}) == 4
 
 
 def test_a_command_may_name_us_and_only_us() -> None:
@@ -94,7 +103,7 @@ def test_a_press_carries_its_token_and_nothing_else() -> None:
     body = press(ADA, "tok-123", {**own(), "message_thread_id": 9, "is_topic_message": True})
     found = received(body, "callback_query")
     assert (found.message.kind, found.message.token) == (MessageKind.BUTTON, "tok-123")
-    assert (found.message.event_id, found.callback_id) == ("callback:12", body["id"])
+    assert (found.message.event_id, found.callback_id) == (f"callback:{body['id']}", body["id"])
     assert found.message.conversation.thread == "9"
     assert found.message.text == ""
 

@@ -146,17 +146,17 @@ class SendingContract:
             pytest.skip("it can not edit")
         message = await stage.said("/run")
         first = answer(message, Card.of("Working", "oldword", buttons(2)), kind=OutboundKind.APPROVAL)
-        receipt = await stage.transport.send(first)
+        receipt = await stage.delivered(first)
         count = len(stage.platform.shown)
-        receipt = await stage.transport.send(_revised(first, 1, Card.of("Done", "newword"), receipt))
+        receipt = await stage.delivered(_revised(first, 1, Card.of("Done", "newword"), receipt))
         assert len(stage.platform.shown) == count
         text = text_of(stage.platform.shown)
         assert "newword" in text
         assert "oldword" not in text
         assert not any(each.buttons for each in stage.platform.shown), "its buttons stayed"
         words = [f"v{n:04}" for n in range(1200)]
-        receipt = await stage.transport.send(_revised(first, 2, Card.of("Long", " ".join(words)), receipt))
-        await stage.transport.send(_revised(first, 3, Card.of("Short", "lastword"), receipt))
+        receipt = await stage.delivered(_revised(first, 2, Card.of("Long", " ".join(words)), receipt))
+        await stage.delivered(_revised(first, 3, Card.of("Short", "lastword"), receipt))
         text = text_of(stage.platform.shown)
         assert "lastword" in text
         assert len(missing(words, text)) == len(words), "parts of the longer revision stayed"
@@ -205,7 +205,7 @@ class SendingContract:
         assert transport.caps.looks_up_receipts
         message = await stage.said("/help")
         sent, never = answer(message, Card.of("Sent", "once")), answer(message, Card.of("Never", "sent"))
-        receipt = await transport.send(sent)
+        receipt = await stage.delivered(sent)
         found = await transport.look_up(sent)
         assert found is not None
         assert found.ref == receipt.ref

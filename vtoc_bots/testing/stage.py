@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.errors import RateLimited
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.messages import Message, Outbound, OutboundKind, Receipt, Sender
 from vtoc_bots.core.transports import ServesRoutes, Transport
@@ -23,6 +25,7 @@ from vtoc_bots.testing.platform import Event, FakePlatform, Shown
 PATIENCE_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 SEND_SECONDS: Final = 30.0
+MOST_PAUSES: Final = 50
 HASTE: Final = 10.0
 """How much faster the transport's clock goes while a test waits: pauses before it connects again pass by."""
 
@@ -126,10 +129,23 @@ class Stage:
         await self.until(lambda: len(self.inbox.messages) > count, f"nothing was accepted of {event.payload!r}")
         return self.inbox.messages[count]
 
+    async def delivered(self, outbound: Outbound) -> Receipt:
+        """Send as core does: a transport that keeps to its platform's pace is asked again when it said.
+
+        What a card of several messages had shown by then is given to it as what it edits.
+        """
+        for _ in range(MOST_PAUSES):
+            try:
+                return await asyncio.wait_for(self.transport.send(outbound), SEND_SECONDS)
+            except RateLimited as limit:
+                outbound = replace(outbound, edits=limit.receipt or outbound.edits)
+                self.clock.advance(limit.after_seconds)
+        raise AssertionError(f"it was told to wait {MOST_PAUSES} times")
+
     async def send(self, message: Message, card: Card, **more: Any) -> tuple[Receipt, list[Shown]]:
         """Answer a message with a card, as core does; the receipt and what people see of it."""
         before = {id(shown) for shown in self.platform.shown}
-        receipt = await asyncio.wait_for(self.transport.send(answer(message, card, **more)), SEND_SECONDS)
+        receipt = await self.delivered(answer(message, card, **more))
         return receipt, [shown for shown in self.platform.shown if id(shown) not in before]
 
 

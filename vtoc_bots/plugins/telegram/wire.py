@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,12 +59,11 @@ def message_from_update(update: Mapping[str, Any], me: Me) -> Received | Migrate
 
     Raises KeyError, TypeError or ValueError where it is no update of the Bot API.
     """
-    number = int(update["update_id"])
     if "callback_query" in update:
-        return _press(update["callback_query"], number, me)
+        return _press(update["callback_query"], me)
     for kind in ("message", "edited_message"):
         if kind in update:
-            return _message(update[kind], number, me, edited=kind == "edited_message")
+            return _message(update[kind], me, edited=kind == "edited_message")
     return None
 
 
@@ -75,14 +75,14 @@ def conversation_of(message: Mapping[str, Any], me: Me) -> ConversationId:
     return ConversationId(TRANSPORT, str(me.id), str(int(message["chat"]["id"])), topic)
 
 
-def _press(press: Mapping[str, Any], number: int, me: Me) -> Received | None:
+def _press(press: Mapping[str, Any], me: Me) -> Received | None:
     shown = press.get("message")
     if shown is None or "data" not in press:  # of an inline message or a game: not ours
         return None
     message = Message(
         transport=TRANSPORT,
         account=str(me.id),
-        event_id=f"callback:{number}",
+        event_id=f"callback:{press['id']}",
         conversation=conversation_of(shown, me),
         sender=_sender(press["from"]),
         kind=MessageKind.BUTTON,
@@ -93,7 +93,7 @@ def _press(press: Mapping[str, Any], number: int, me: Me) -> Received | None:
     return Received(message, callback_id=str(press["id"]))
 
 
-def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -> Received | Migrated | None:
+def _message(message: Mapping[str, Any], me: Me, *, edited: bool) -> Received | Migrated | None:
     if "migrate_to_chat_id" in message:
         return Migrated(int(message["chat"]["id"]), int(message["migrate_to_chat_id"]))
     if "migrate_from_chat_id" in message:
@@ -117,7 +117,7 @@ def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -
     made = Message(
         transport=TRANSPORT,
         account=str(me.id),
-        event_id=f"{'edited' if edited else 'message'}:{number}",
+        event_id=_event_id(message, text or ""),
         conversation=conversation_of(message, me),
         sender=_sender(sender),
         text=said,
@@ -129,6 +129,13 @@ def _message(message: Mapping[str, Any], number: int, me: Me, *, edited: bool) -
     )
     album = message.get("media_group_id")
     return Received(made, tuple(file_id for _, file_id in files), album=None if album is None else str(album))
+
+
+def _event_id(message: Mapping[str, Any], text: str) -> str:
+    """The same for a message and those of its edits that change nothing of its words: Telegram also reports what it
+    does itself to a message, such as a preview, as an edit, and that must not give a command again."""
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"message:{int(message['chat']['id'])}:{int(message['message_id'])}:{digest}"
 
 
 def is_for_us(message: Message) -> bool:

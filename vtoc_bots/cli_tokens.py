@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vtoc_bots.console import CONFIG, DATA, Config, Data
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings
 

@@ -29,8 +29,8 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.run_pages import RunPages
 from vtoc_bots.core.store.run_views import RunViews
 from vtoc_bots.core.store.stations import Stations
-from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.transports import Caller
+from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.endpoint import Endpoint

@@ -32,7 +32,14 @@ from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.remembered import Remembered
 from vtoc_bots.core.store.threads import ThreadRows
-from vtoc_bots.core.transports import Caller, PublishesCommands, ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.transports import (
+    Caller,
+    PublishesCommands,
+    ServesRoutes,
+    Transport,
+    TransportContext,
+    TransportSpec,
+)
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 

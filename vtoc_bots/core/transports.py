@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from vtoc_bots.core.access import Station
@@ -193,8 +193,8 @@ class TransportContext:
     """``await recall(name)``: what this account remembers under a name, in every process and for ever;
     ``await recall(name, value)``: the same, and that value where nothing stood there before."""
     caller: Callable[[Mapping[str, str]], Awaitable[Caller]] | None = None
-    """``await caller(headers)``: who sends a request, as the API knows them. Raises VtocError for a bad credential or
-    another's station: `http_error` says which status. None where a transport is tested by itself."""
+    """``await caller(headers)``: who sends a request, as the API knows them. Raises Refusal for a bad credential or
+    another's station. None where a transport is tested by itself."""
     threads: Any = None
     """Conversations that live here, a `ThreadRows`; None where a transport is tested by itself."""
 

@@ -33,9 +33,7 @@ class ChatKitOrganisation:
         """Make a channel."""
         await self._ask("POST", "channels", operation="make_channel", json={"slug": slug, "name": name})
 
-    async def make_thread(
-        self, channel: str, title: str, kind: str, metadata: Mapping[str, Any], *, key: str
-    ) -> str:
+    async def make_thread(self, channel: str, title: str, kind: str, metadata: Mapping[str, Any], *, key: str) -> str:
         """Make a thread of the kind ``mission`` or ``alert``; its id. Under the same key it is made once."""
         body = {"title": title, "kind": kind, "metadata": dict(metadata)}
         answer = await self._ask("POST", "channels", channel, "threads", operation="make_thread", json=body, key=key)
@@ -46,9 +44,7 @@ class ChatKitOrganisation:
 
         Asked once: whoever calls knows when to ask again.
         """
-        answer = await self._ask(
-            "POST", "threads", thread, "messages", operation="post", json=dict(message), key=key
-        )
+        answer = await self._ask("POST", "threads", thread, "messages", operation="post", json=dict(message), key=key)
         return _id_of(answer)
 
     async def edit(self, message_id: str, message: Mapping[str, Any]) -> None:
@@ -113,9 +109,7 @@ class ChatKitServer:
         action = {"type": kind, "payload": payload}
         return self.events("threads.custom_action", thread_id=thread_id, item_id=item_id, action=action)
 
-    def submit(
-        self, thread_id: str, item_id: str, answers: Mapping[str, list[str]]
-    ) -> AsyncIterator[dict[str, Any]]:
+    def submit(self, thread_id: str, item_id: str, answers: Mapping[str, list[str]]) -> AsyncIterator[dict[str, Any]]:
         """Answer a structured input, values by input id; the events of the answer."""
         given = {name: {"values": values} for name, values in answers.items()}
         return self.events(

@@ -87,7 +87,7 @@ class ThreadItem(NamedTuple):
     id: str
     body: str
     only_for: str | None = None
-    behind: Mapping[str, Any] = {}  # noqa: RUF012  never changed, and a mapping proxy has no JSON form
+    behind: Mapping[str, Any] = {}
 
 
 class ThreadRows:
@@ -134,9 +134,7 @@ class ThreadRows:
         self, thread_id: str, name: str | None, after: str | None, limit: int, *, newest_first: bool
     ) -> list[Row]:
         """Items behind `after`: id, thread_id, place, changed, only_for, behind, body."""
-        return await self._store.fetch(
-            _ordered(_ITEMS, newest_first), thread_id, name, after, limit, idempotent=True
-        )
+        return await self._store.fetch(_ordered(_ITEMS, newest_first), thread_id, name, after, limit, idempotent=True)
 
     async def item(self, thread_id: str, name: str | None, item_id: str) -> Row:
         """One item. Raises NotFound."""

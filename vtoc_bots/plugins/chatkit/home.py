@@ -12,6 +12,7 @@ import structlog
 
 from vtoc_bots import (
     Card,
+    ConversationId,
     File,
     Image,
     Message,
@@ -28,7 +29,7 @@ from vtoc_bots import (
     VtocError,
     new_id,
 )
-from vtoc_bots.plugins.chatkit.purpose import Purpose, purpose_of, thread_of_receipt
+from vtoc_bots.plugins.chatkit.purpose import CHANNEL, MISSION, Purpose, Threads, purpose_of, thread_of_receipt
 from vtoc_bots.plugins.chatkit.widgets import (
     CHOICE,
     Json,
@@ -53,9 +54,15 @@ class Home:
     """Threads that live here. `stations` are those whose channels have their names; others' belong to `own_station`."""
 
     def __init__(
-        self, context: TransportContext, stations: Mapping[str, str], own_station: str, made: ThreadMade
+        self,
+        context: TransportContext,
+        stations: Mapping[str, str],
+        own_station: str,
+        threads: Threads,
+        made: ThreadMade,
     ) -> None:
-        self._context, self._stations, self._own_station, self._made = context, stations, own_station, made
+        self._context, self._stations, self._own_station = context, stations, own_station
+        self._threads, self._made = threads, made
 
     async def send(self, outbound: Outbound) -> Receipt:
         """Write a card's items, or change those that were written. Raises NotSent or Refused."""
@@ -75,13 +82,22 @@ class Home:
         """Show what somebody said where the thread is read; a failure changes nothing but that."""
         at = message.conversation
         try:
-            thread = await self.thread_for(at.channel, at.thread, at.thread or "", None)
+            thread = await self._of(at)
             name = hashlib.sha256(message.event_id.encode()).hexdigest()[:24]
             sent_at = (message.sent_at or self._context.clock.now()).isoformat()
             item = user_message(f"msg_{name}", thread, sent_at, [f"{message.sender.name}: {message.text}"])
             await self._rows.write(thread, [ThreadItem(item["id"], _text(item))])
         except VtocError as error:
             logger.info("message_not_shown", error=str(error))
+
+    async def _of(self, at: ConversationId) -> str:
+        """The thread of a conversation in which somebody speaks."""
+        if at.thread is not None and not at.thread.startswith(MISSION):
+            return await self.thread_for(at.channel, at.thread, at.thread, None)
+        code = None if at.thread is None else at.thread.removeprefix(MISSION)
+        purpose = Purpose(at.thread or CHANNEL, "mission", code or at.channel.upper(), code)
+        thread = await self.thread_for(at.channel, None, purpose.title, purpose)
+        return await self._threads.made(at.channel, purpose, thread)
 
     @property
     def _rows(self) -> ThreadRows:
@@ -96,13 +112,14 @@ class Home:
         if purpose is None:
             return await self.thread_for(at.channel, at.thread, str(at.thread), None)
         thread = await self.thread_for(at.channel, None, purpose.title, purpose)
+        await self._threads.made(at.channel, purpose, thread)
         await self._made(outbound, purpose, thread)
         return thread
 
     async def thread_for(self, channel: str, thread_id: str | None, title: str, purpose: Purpose | None) -> str:
         """The thread of an id, or of a purpose, or the channel's own; made where there is none. Raises NotFound."""
         wanted = thread_id or f"thr_{new_id().hex}"
-        name = None if thread_id else purpose.name if purpose else "channel"
+        name = None if thread_id else purpose.name if purpose else CHANNEL
         body = {
             "id": wanted,
             "title": title or channel.upper(),

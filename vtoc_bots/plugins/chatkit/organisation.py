@@ -23,7 +23,7 @@ from vtoc_bots import (
     VtocError,
 )
 from vtoc_bots.plugins.chatkit.markdown import markdown_of_card
-from vtoc_bots.plugins.chatkit.purpose import Purpose, purpose_of, thread_of_receipt
+from vtoc_bots.plugins.chatkit.purpose import Purpose, Threads, purpose_of, thread_of_receipt
 from vtoc_bots.plugins.chatkit.supplies import attachments_of
 from vtoc_bots.plugins.chatkit.wire import CLIENT_PREFIX
 
@@ -35,10 +35,10 @@ ThreadMade = Callable[[Outbound, Purpose, str], Awaitable[None]]
 
 
 class Organisation:
-    """One organisation. `station_of` gives the callsign of a channel, by which a new one is named."""
+    """One organisation. `made` is told of every thread that was made for a purpose."""
 
-    def __init__(self, api: ChatKitOrganisation, context: TransportContext, made: ThreadMade) -> None:
-        self._api, self._context, self._made = api, context, made
+    def __init__(self, api: ChatKitOrganisation, context: TransportContext, threads: Threads, made: ThreadMade) -> None:
+        self._api, self._context, self._threads, self._made = api, context, threads, made
 
     async def send(self, outbound: Outbound) -> Receipt:
         """Post a card, or make the one that was posted into it. Raises NotSent, Unknown, RateLimited or Refused."""
@@ -86,23 +86,18 @@ class Organisation:
         if purpose is None:
             return str(outbound.conversation.thread)
         channel = outbound.conversation.channel
-        name = f"{channel}/{purpose.name}"
-        known = await self._recall(name)
-        if known is None:
-            metadata = {"purpose": purpose.name, **({"mission": purpose.mission} if purpose.mission else {})}
-            try:
-                made = await self._api.make_thread(channel, purpose.title, purpose.kind, metadata, key=f"thread:{name}")
-            except VtocError as error:
-                raise _unsent(error) from error
-            known = await self._recall(name, made) or made
-            await self._made(outbound, purpose, known)
-        return known
-
-    async def _recall(self, name: str, value: str | None = None) -> str | None:
         try:
-            return await self._context.recall(name, value)
-        except TransientError as error:
-            raise NotSent(f"chatkit: {error}") from error
+            known = await self._threads.of(channel, purpose)
+            if known is not None:
+                return known
+            metadata = {"purpose": purpose.name, **({"mission": purpose.mission} if purpose.mission else {})}
+            key = f"thread:{channel}/{purpose.name}"
+            made = await self._api.make_thread(channel, purpose.title, purpose.kind, metadata, key=key)
+            known = await self._threads.made(channel, purpose, made)
+        except VtocError as error:
+            raise _unsent(error) from error
+        await self._made(outbound, purpose, known)
+        return known
 
 
 def refused_key(status: int) -> str:

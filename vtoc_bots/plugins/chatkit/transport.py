@@ -32,7 +32,7 @@ from vtoc_bots import (
 )
 from vtoc_bots.plugins.chatkit.home import Home
 from vtoc_bots.plugins.chatkit.organisation import Organisation, refused_key
-from vtoc_bots.plugins.chatkit.purpose import Purpose
+from vtoc_bots.plugins.chatkit.purpose import Purpose, Threads
 from vtoc_bots.plugins.chatkit.settings import ChatKitSettings
 from vtoc_bots.plugins.chatkit.webhook import PATH, Webhook
 from vtoc_bots.plugins.chatkit.wire import TRANSPORT
@@ -61,8 +61,9 @@ class ChatKitTransport:
     ) -> None:
         self._context, self._settings, self._stations = context, settings, stations
         self._inbox: Inbox | None = None
+        self._threads = Threads(context)
         self._session: aiohttp.ClientSession | None = None
-        self._home = Home(context, stations, own_station, self._thread_made)
+        self._home = Home(context, stations, own_station, self._threads, self._thread_made)
         self._api: ChatKitOrganisation | None = None
         self._organisation: Organisation | None = None
         if settings.api_base_url and settings.org_id:
@@ -70,9 +71,9 @@ class ChatKitTransport:
                 self._open_session, SERVICE, settings.api_base_url, context.clock, headers=self._credential
             )
             self._api = ChatKitOrganisation(http, settings.org_id)
-            self._organisation = Organisation(self._api, context, self._thread_made)
+            self._organisation = Organisation(self._api, context, self._threads, self._thread_made)
         note = self._home.note if self._api is None else None
-        self._webhook = Webhook(settings.secret, context.account, context.clock, note)
+        self._webhook = Webhook(settings.secret, context.account, context.clock, self._threads, note)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The webhook."""

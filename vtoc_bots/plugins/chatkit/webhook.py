@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature
+from vtoc_bots.plugins.chatkit.purpose import Threads
 from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 
 PATH: Final = "/api/v1/chatkit/webhook"
@@ -23,9 +25,15 @@ class Webhook:
     """Checks and takes in what is posted. `inbox` is None until the transport runs."""
 
     def __init__(
-        self, secret: str | None, account: str, clock: Clock, note: Callable[[Message], Awaitable[None]] | None
+        self,
+        secret: str | None,
+        account: str,
+        clock: Clock,
+        threads: Threads,
+        note: Callable[[Message], Awaitable[None]] | None,
     ) -> None:
         """`note` shows what was said where the threads live here."""
+        self._threads = threads
         self._secret, self._account, self._clock, self._note = secret, account, clock, note
         self.inbox: Inbox | None = None
         self.last_at: float | None = None
@@ -46,6 +54,7 @@ class Webhook:
         self.last_at = self._clock.monotonic()
         if message is not None:
             try:
+                message = await self._placed(message)
                 accepted = await inbox.accept(message)
             except TransientError as error:
                 after = {"Retry-After": str(max(1, round(error.after_seconds or 1)))}
@@ -53,6 +62,13 @@ class Webhook:
             if self._note is not None and message.text and isinstance(accepted, Accepted) and not accepted.duplicate:
                 await self._note(message)
         return web.json_response({"received": True}, status=202)
+
+    async def _placed(self, message: Message) -> Message:
+        """The message in its conversation as we name it."""
+        at = message.conversation
+        if at.thread is None:
+            return message
+        return replace(message, conversation=replace(at, thread=await self._threads.named(at.thread)))
 
     def age(self) -> str:
         """How old the last event is, in words."""

@@ -62,3 +62,7 @@ CREATE TABLE vtoc_engine.thread_files (
 CREATE INDEX thread_files_age ON vtoc_engine.thread_files (created_at);
 
 CREATE INDEX runs_open ON vtoc_engine.runs (conversation) WHERE state IN ('ready', 'waiting');
+
+REVOKE ALL ON vtoc_engine.remembered, vtoc_engine.threads, vtoc_engine.thread_items, vtoc_engine.thread_files FROM PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE
+    ON vtoc_engine.remembered, vtoc_engine.threads, vtoc_engine.thread_items, vtoc_engine.thread_files TO vtoc_app;

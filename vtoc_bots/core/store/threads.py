@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.store.pool import Connection, Row, Store
@@ -60,6 +61,7 @@ _BUSY: Final = """SELECT c AS conversation FROM unnest($1::text[]) AS c WHERE
     OR EXISTS (SELECT FROM vtoc_engine.runs r WHERE r.conversation = c AND (r.state = 'ready'
         OR (r.state = 'waiting' AND r.due_at IS NOT NULL AND r.due_at < now() + interval '1 minute'
             AND coalesce(r.waiting_for, '') !~ 'approval|message')))"""
+_GOING: Final = "SELECT id FROM vtoc_engine.runs WHERE id = ANY($1::uuid[]) AND state IN ('ready', 'waiting')"
 _RUNS: Final = """SELECT id, operator_id FROM vtoc_engine.runs
     WHERE conversation = $1 AND state IN ('ready', 'waiting') ORDER BY created_at DESC"""
 
@@ -166,6 +168,11 @@ class ThreadRows:
         """Those of the conversations where something is being done that will be answered soon."""
         rows = await self._store.fetch(_BUSY, list(conversations), idempotent=True)
         return {row["conversation"] for row in rows}
+
+    async def going(self, run_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the runs that have not ended."""
+        rows = await self._store.fetch(_GOING, list(run_ids), idempotent=True)
+        return {UUID(str(row["id"])) for row in rows}
 
     async def open_runs(self, conversation: str) -> list[Row]:
         """The conversation's runs that go on, newest first: id, operator_id."""

@@ -6,10 +6,7 @@ import importlib
 
 from vtoc_bots import CommandSpec, PluginManifest, Settings, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.chatkit.commands import said, thread_made
-from vtoc_bots.plugins.chatkit.settings import ChatKitSettings
-
-OWN = "own"
-"""The account of conversations that live here."""
+from vtoc_bots.plugins.chatkit.settings import OWN, ChatKitSettings
 
 manifest = PluginManifest(
     summary="Operators in ChatKit channels, and a ChatKit server",

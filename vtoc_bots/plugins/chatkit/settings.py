@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+OWN: Final = "own"
+"""The account of conversations that live here."""
 
 
 class ChatKitSettings(BaseModel):

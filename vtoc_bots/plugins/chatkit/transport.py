@@ -30,10 +30,11 @@ from vtoc_bots import (
     TransportContext,
     VtocError,
 )
+from vtoc_bots.plugins.chatkit.endpoint import Endpoint
 from vtoc_bots.plugins.chatkit.home import Home
 from vtoc_bots.plugins.chatkit.organisation import Organisation, refused_key
 from vtoc_bots.plugins.chatkit.purpose import Purpose, Threads
-from vtoc_bots.plugins.chatkit.settings import ChatKitSettings
+from vtoc_bots.plugins.chatkit.settings import OWN, ChatKitSettings
 from vtoc_bots.plugins.chatkit.webhook import PATH, Webhook
 from vtoc_bots.plugins.chatkit.wire import TRANSPORT
 
@@ -72,26 +73,39 @@ class ChatKitTransport:
             )
             self._api = ChatKitOrganisation(http, settings.org_id)
             self._organisation = Organisation(self._api, context, self._threads, self._thread_made)
+        self._endpoint = Endpoint(context, OWN, public_url)
         note = self._home.note if self._api is None else None
         self._webhook = Webhook(settings.secret, context.account, context.clock, self._threads, note)
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """The webhook."""
-        return (web.post(PATH, self._webhook.handle),)
+        """The webhook, and the server."""
+        return (web.post(PATH, self._webhook.handle), *self._endpoint.routes())
 
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled. Raises StartupError for a key that the organisation refuses."""
-        self._inbox = self._webhook.inbox = inbox
+        self._inbox = self._webhook.inbox = self._endpoint.inbox = inbox
+        work = [asyncio.create_task(self._organised())]
+        if self._endpoint.watch is not None:
+            work.append(asyncio.create_task(self._endpoint.watch.run()))
         try:
-            if self._api is None:
-                await asyncio.Event().wait()
-            else:
-                await self._known(self._api)
-                await self._context.hold("channels", self._keep_channels)
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in work:
+                if task.done():
+                    task.result()
         finally:
-            self._inbox = self._webhook.inbox = None
+            self._inbox = self._webhook.inbox = self._endpoint.inbox = None
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
             if self._session is not None:
                 await self._session.close()
+
+    async def _organised(self) -> None:
+        """Know the organisation and keep its channels, where there is one; until cancelled."""
+        if self._api is not None:
+            await self._known(self._api)
+            await self._context.hold("channels", self._keep_channels)
+        await asyncio.Event().wait()
 
     async def send(self, outbound: Outbound) -> Receipt:
         """Show a card, or make the one that is shown into it. Raises NotSent, Unknown, RateLimited or Refused."""
@@ -104,7 +118,7 @@ class ChatKitTransport:
     async def probe(self) -> str:
         """How the organisation answers, and how old the last event is. Raises VtocError."""
         if self._api is None:
-            return f"threads live here; {self._webhook.age()}"
+            return f"threads live here; {self._endpoint.state()}; {self._webhook.age()}"
         clock = self._context.clock
         began = clock.monotonic()
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -12,13 +11,13 @@ import orjson
 from aiohttp import web
 
 from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature
+from vtoc_bots.plugins.chatkit.endpoint import read
 from vtoc_bots.plugins.chatkit.purpose import Threads
 from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 
 PATH: Final = "/api/v1/chatkit/webhook"
 TIMESTAMP_HEADER: Final = "X-ChatKit-Timestamp"
 MOST_BYTES: Final = 2**20
-BODY_SECONDS: Final = 30.0
 
 
 class Webhook:
@@ -45,7 +44,7 @@ class Webhook:
         inbox = self.inbox
         if inbox is None:
             raise web.HTTPServiceUnavailable(text="not receiving yet", headers={"Retry-After": "1"})
-        body = await _read(request)
+        body = await read(request, MOST_BYTES)
         try:
             check_signature(self._secret, request.headers, body, self._clock.now())
         except Refusal as error:
@@ -86,23 +85,6 @@ class Webhook:
             return message_from_event(event, self._account, bare_id)
         except Malformed as error:
             raise web.HTTPBadRequest(text=f"this is not an event of a channel: {error}") from error
-
-
-async def _read(request: web.Request) -> bytes:
-    if (request.content_length or 0) > MOST_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MOST_BYTES, request.content_length or 0)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise web.HTTPRequestEntityTooLarge(MOST_BYTES, len(body))
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not come within {BODY_SECONDS:g} s") from None
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise web.HTTPBadRequest(text="the body broke off or can't be unpacked") from error
-    return bytes(body)
 
 
 def _event(request: web.Request, body: bytes) -> Mapping[str, Any]:

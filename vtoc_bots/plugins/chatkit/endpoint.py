@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import structlog
@@ -20,6 +20,9 @@ from vtoc_bots.plugins.chatkit.watch import ThreadWatch
 
 logger = structlog.get_logger(__name__)
 
+_Event: TypeAlias = bytes | Exception | None
+"""An event, why there are no more, or that there are none."""
+
 PATH: Final = "/chatkit"
 FILE_PATH: Final = "/chatkit/files/{id}"
 MOST_BYTES: Final = 2**20
@@ -30,6 +33,8 @@ QUIET_SECONDS: Final = 15.0
 MISSING: Final = (
     "the ChatKit server needs the extra `chatkit`, which is not installed: pip install 'vtoc-bots[chatkit]'"
 )
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked whether the client is still there."""
 MOST_WAITING: Final = 16
 """Events that wait for a slow client; what comes after them waits in the database."""
 _STREAM_HEADERS: Final = MappingProxyType(
@@ -131,7 +136,7 @@ class Endpoint:
 
     async def _streamed(self, request: web.Request, events: AsyncGenerator[bytes, None]) -> web.StreamResponse:
         """Write events as they come. A client that leaves ends its stream and nothing else."""
-        queue: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(MOST_WAITING)
+        queue: asyncio.Queue[_Event] = asyncio.Queue(MOST_WAITING)
         pumping = asyncio.create_task(_pump(events, queue))
         try:
             event = await queue.get()
@@ -143,12 +148,7 @@ class Endpoint:
                 if isinstance(event, Exception):
                     raise event
                 await response.write(event)
-                while True:
-                    try:
-                        event = await asyncio.wait_for(queue.get(), QUIET_SECONDS)
-                        break
-                    except TimeoutError:
-                        await response.write(b": still here\n\n")
+                event = await self._next(queue, request, response)
             await response.write_eof()
             return response
         except ConnectionError:
@@ -158,8 +158,22 @@ class Endpoint:
             pumping.cancel()
             await asyncio.gather(pumping, return_exceptions=True)
 
+    async def _next(self, queue: asyncio.Queue[_Event], request: web.Request, response: web.StreamResponse) -> _Event:
+        """The next event. Raises ConnectionResetError where the client has left."""
+        quiet = 0.0
+        while True:
+            try:
+                return await asyncio.wait_for(queue.get(), LOOK_SECONDS)
+            except TimeoutError:
+                quiet += LOOK_SECONDS
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            if quiet >= QUIET_SECONDS:
+                quiet = 0.0
+                await response.write(b": still here\n\n")
 
-async def _pump(events: AsyncGenerator[bytes, None], queue: asyncio.Queue[bytes | Exception | None]) -> None:
+
+async def _pump(events: AsyncGenerator[bytes, None], queue: asyncio.Queue[_Event]) -> None:
     """All events, in one task from the first to the last: the SDK keeps context variables between them."""
     try:
         async with aclosing(events):

@@ -76,7 +76,9 @@ def workflow_of_card(card: Card) -> Json:
 
 
 def is_finished(card: Card) -> bool:
-    """Whether every step of a progress card has ended."""
+    """Whether every step of a progress card has ended, and its run too: it counts no more."""
+    if any(isinstance(block, Progress) for block in card.blocks):
+        return False
     steps = [step for block in card.blocks if isinstance(block, Plan) for step in block.steps]
     return bool(steps) and all(step.state in _ENDED for step in steps)
 

@@ -8,6 +8,7 @@ help:
 	@echo "make test   run the whole test suite"
 	@echo "make check  ruff, mypy --strict, import layers"
 	@echo "make bench  run the benchmarks and print their tables"
+	@echo "make hooks  write the generated parts of docs/hooks.md"
 	@echo "make venv   install everything, development tools included, in $(VENV)"
 
 $(STAMP): pyproject.toml requirements.txt requirements-dev.txt
@@ -36,8 +37,11 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(VENV)/bin/python -m bench
 
+hooks: $(STAMP)
+	$(VENV)/bin/python -m vtoc_bots.scaffold.hook_reference docs/hooks.md
+
 lock: $(STAMP)
 	$(VENV)/bin/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.txt pyproject.toml
 	$(VENV)/bin/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --extra dev --extra otel --extra mcp --extra chatkit -o requirements-dev.txt pyproject.toml
 
-.PHONY: help venv run test check bench lock
+.PHONY: help venv run test check bench hooks lock

@@ -10,7 +10,7 @@ import time
 
 import structlog
 
-BENCHES = ("commands", "markup", "engine", "latency", "failover", "load", "start", "decode", "merge", "map")
+BENCHES = ("commands", "markup", "engine", "latency", "slack", "failover", "load", "start", "decode", "merge", "map")
 
 
 def main() -> None:

@@ -1,11 +1,10 @@
-"""A whole runtime in the test's process, with people who speak in rooms and a platform that records what they see."""
+"""A World with people who speak in rooms, an action and commands that misbehave, and words for what tests ask of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,68 +24,25 @@ from vtoc_bots import (
     Message,
     MessageKind,
     Outbound,
-    Receipt,
     Sender,
     TransientError,
-    TransportSpec,
     action,
     command,
     hookimpl,
 )
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.runtime import Duties, Runtime
-from vtoc_bots.core.settings import load_settings
 from vtoc_bots.core.store.urls import DatabaseUrls
-
-
-class RoomTransport:
-    """Keeps the latest card under each key, and every send."""
-
-    def __init__(self, caps: Caps | None = None) -> None:
-        self.caps = caps or Caps(edit=True, buttons=True, looks_up_receipts=True)
-        self.inbox: Inbox | None = None
-        self.sends: list[Outbound] = []
-        self.latest: dict[str, Outbound] = {}
-        self.fails: Callable[[Outbound], Exception | None] = lambda outbound: None
-
-    async def run(self, inbox: Inbox) -> None:
-        """Give the test the inbox."""
-        self.inbox = inbox
-        await asyncio.Event().wait()
-
-    async def send(self, outbound: Outbound) -> Receipt:
-        """Show it, or fail as the test wants."""
-        failure = self.fails(outbound)
-        if failure is not None:
-            raise failure
-        self.sends.append(outbound)
-        self.latest[outbound.key] = outbound
-        return Receipt(outbound.key, datetime.now(UTC))
-
-    async def look_up(self, outbound: Outbound) -> Receipt | None:
-        """What was shown under the key."""
-        shown = self.latest.get(outbound.key)
-        return None if shown is None else Receipt(shown.key, datetime.now(UTC))
+from vtoc_bots.testing import Profile, SimulatedPlatform, World
 
 
 class CentrePlugin:
-    """The rooms, an action that counts its calls, one that waits for the test, and commands that misbehave."""
+    """An action that counts its calls, one that waits for the test, and commands that misbehave."""
 
-    def __init__(self, transport: RoomTransport, playbooks: Path) -> None:
-        self.transport, self.playbooks = transport, playbooks
+    def __init__(self) -> None:
         self.calls: list[str] = []
         self.gate = asyncio.Event()
         self.failures = 0
-
-    @hookimpl
-    def vtoc_transports(self) -> tuple[TransportSpec, ...]:
-        """The rooms."""
-        return (TransportSpec("room", lambda context: self.transport, account="bot"),)
-
-    @hookimpl
-    def vtoc_playbooks(self) -> tuple[Path, ...]:
-        """The test's playbooks."""
-        return (self.playbooks,)
 
     @hookimpl
     def vtoc_actions(self) -> tuple[Any, ...]:
@@ -153,12 +109,49 @@ class CentrePlugin:
         return (busy, sleepy, broken, counted, event)
 
 
-class Centre:
-    """The runtime with its rooms, seen by people."""
+class Rooms:
+    """What was sent to the rooms: every send in order, and the latest under each key; `fails` makes sends fail."""
 
-    def __init__(self, runtime: Runtime, plugin: CentrePlugin) -> None:
-        self.runtime, self.plugin, self.transport = runtime, plugin, plugin.transport
+    def __init__(self, platform: SimulatedPlatform) -> None:
+        self._platform = platform
+
+    @property
+    def sends(self) -> list[Outbound]:
+        """Every one that was shown."""
+        return self._platform.outbounds
+
+    @property
+    def latest(self) -> dict[str, Outbound]:
+        """The newest revision, by key."""
+        return {outbound.key: outbound for outbound in self._platform.outbounds}
+
+    @property
+    def inbox(self) -> Inbox | None:
+        """Where the rooms' messages go."""
+        return self._platform.links[-1].inbox if self._platform.links else None
+
+    @property
+    def fails(self) -> Callable[[Outbound], Exception | None]:
+        """What a send of this raises, None for nothing."""
+        return self._platform.raises
+
+    @fails.setter
+    def fails(self, judge: Callable[[Outbound], Exception | None]) -> None:
+        self._platform.raises = judge
+
+
+class Centre:
+    """A World with one platform, `room`, seen by people who are named as their accounts are."""
+
+    def __init__(self, world: World, plugin: CentrePlugin) -> None:
+        self.world, self.plugin = world, plugin
+        self.transport = Rooms(world.platforms["room"])
         self._number = 0
+
+    @property
+    def runtime(self) -> Runtime:
+        """Of the process that was started last."""
+        return self.world.process.runtime
 
     async def person(self, name: str, level: Level = Level.ADMIN) -> str:
         """An operator with an account of that name."""
@@ -218,18 +211,11 @@ class Centre:
 
     async def row(self, sql: str, *arguments: Any) -> Any:
         """A row of the database as a dictionary."""
-        found = await self.runtime.store.fetchrow(sql, *arguments)
-        return None if found is None else dict(found)
+        return await self.world.row(sql, *arguments)
 
     async def wait_for(self, sql: str, expected: Any, seconds: float = 20) -> None:
         """Wait until a query's value is as expected."""
-        seen: list[Any] = []
-
-        async def there() -> bool:
-            seen[:] = [await self.runtime.store.fetchval(sql)]
-            return bool(seen[0] == expected)
-
-        await until(there, seconds, lambda: f"{sql}: {seen} instead of {expected}")
+        await self.world.becomes(sql, expected, seconds)
 
 
 @asynccontextmanager
@@ -243,34 +229,18 @@ async def open_centre(
     web: bool = False,
 ) -> AsyncIterator[Centre]:
     """A running centre with these playbooks (YAML by id) and further plugins, in rooms with these abilities."""
-    (folder / "playbooks").mkdir()
-    for name, text in playbooks.items():
-        (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\nprivate: false\n{text}")
-    settings = load_settings(
-        folder / "config",
-        folder / "data",
-        environ={
-            "DATABASE_URL": urls.main.text,
-            "DATABASE_ADMIN_URL": urls.admin.text,
-            "VTOC_SWEEP_SECONDS": "0.2",
-            "VTOC_COMMANDS_PER_MINUTE": "1000",
-            "VTOC_HANDLER_TIMEOUT_SECONDS": "1",
-            **(environ or {}),
-        },
+    plugin = CentrePlugin()
+    world = World(
+        urls,
+        folder,
+        plugins={"centre": plugin, **(plugins or {})},
+        playbooks={name: f"id: {name}\ntitle: {name}\nprivate: false\n{text}" for name, text in playbooks.items()},
+        platforms=[Profile("room", caps or Caps(edit=True, buttons=True, looks_up_receipts=True), 10**9)],
+        environ={"VTOC_COMMANDS_PER_MINUTE": "1000", "VTOC_HANDLER_TIMEOUT_SECONDS": "1", **(environ or {})},
+        duties=Duties(web=web, sources=False),
     )
-    plugin = CentrePlugin(RoomTransport(caps), folder / "playbooks")
-    runtime = Runtime(settings, Duties(web=web, sources=False), plugins={"centre": plugin, **(plugins or {})})
-    task = asyncio.create_task(runtime.run())
-
-    async def ready() -> bool:
-        if task.done():
-            task.result()
-        return runtime.ready.is_set() and plugin.transport.inbox is not None
-
-    await until(ready, 30, lambda: "the runtime did not become ready")
-    try:
-        yield Centre(runtime, plugin)
-    finally:
-        plugin.gate.set()
-        runtime.stop()
-        await task
+    async with world:
+        try:
+            yield Centre(world, plugin)
+        finally:
+            plugin.gate.set()

@@ -285,7 +285,7 @@ async def _run(
     logs = configure_logging(level=settings.log_level, secrets=settings.secrets(), file=file)
     tracing = configure_tracing(settings.variables)
     try:
-        return await Runtime(settings, duties).run()
+        return await Runtime(settings, duties, alone=True).run()
     finally:
         await tracing.close()
         logs.close()

@@ -19,6 +19,7 @@ SLEEPS = {
     "tests/integration/test_web.py": "a handler that is slow, in a request that is cut off",
     "tests/integration/test_survival.py": "processes are killed at random moments",
     "tests/platform_kit.py": "steps of a worker that is killed in them",
+    "tests/integration/test_contracts_catch.py": "a blocked loop is what is tested",
     "tests/unit/test_watchdog.py": "a blocked loop is what is tested",
 }
 """Files that may sleep otherwise than between two looks at a condition, and why."""

@@ -18,6 +18,7 @@ from vtoc_bots.core.commands import CommandSpec
 from vtoc_bots.core.loader import installed, load
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.plugins.terminal import transport
+from vtoc_bots.scaffold.hook_reference import generated
 
 HOOKS, OPERATORS = page("docs/hooks.md"), page("docs/operators.md")
 PROTOCOLS = ("Transport", "LooksUpReceipts", "Connector", "Decoder", "Policy", "Observer")
@@ -35,6 +36,10 @@ def test_every_hook_is_documented_with_its_exact_signature_and_no_other() -> Non
     ]
     documented = re.findall(r"^\| \w+ \| `(vtoc_[^`]+)` \|", HOOKS, re.MULTILINE)
     assert sorted(documented) == sorted(found)
+
+
+def test_the_generated_parts_of_the_hook_reference_are_as_the_code_is() -> None:
+    assert generated(HOOKS) == HOOKS, "make hooks"
 
 
 def test_what_hooks_return_is_documented_with_its_exact_methods() -> None:
@@ -77,8 +82,8 @@ def test_every_command_is_documented_and_no_other(tmp_path: Path) -> None:
 
 
 def commands_of(group: Any, path: str = "vtoc-bots") -> Iterator[tuple[str, Any]]:
-    for name, each in group.commands.items():
-        where = f"{path} {name}"
+    for name in group.list_commands(None):  # plugins' groups too
+        where, each = f"{path} {name}", group.get_command(None, name)
         yield from commands_of(each, where) if hasattr(each, "commands") else [(where, each)]
 
 

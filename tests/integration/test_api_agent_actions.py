@@ -124,6 +124,7 @@ async def test_tools_are_those_that_the_caller_may_run(api: Api) -> None:
 async def test_a_completion_is_stored_before_its_answer_and_null_never_overwrites(api: Api) -> None:
     first = {"action_id": "ak-1", "status": "running", "channel_slug": "TOC-S1", "initiator_id": "u-7"}
     assert (await api.webhook(WEBHOOK, orjson.dumps(first), at=0)).body == {"received": True}
+    assert (await api.webhook(WEBHOOK, orjson.dumps(first))).status == 202
     stored = await api.centre.row("SELECT status, station FROM vtoc_engine.agent_actions WHERE action_id = 'ak-1'")
     assert stored == {"status": "running", "station": "toc-s1"}
     done = {"action_id": "ak-1", "status": "succeeded", "result": {"n": 1}, "initiator_id": None}

@@ -179,7 +179,10 @@ async def test_published_keys_are_kept_and_read_anew_for_a_new_one(
     assert (await api.get("/stations", token=signed(good, "two", "one"))).status == 401
     project["published"] = ["one", "two"]
     assert (await api.get("/stations", token=signed(good, "two"))).status == 401, "not asked again so soon"
-    keys = api.centre.runtime.api.authenticator.keys
+    users = api.centre.runtime.api.users
+    assert users is not None
+    keys = users.keys
+    assert keys is not None
     monkeypatch.setattr(keys, "_read_at", keys._read_at - 31)
     assert (await api.get("/stations", token=signed(good, "two"))).status == 200
     monkeypatch.setattr(keys, "_read_at", keys._read_at - 3600)
@@ -188,6 +191,27 @@ async def test_published_keys_are_kept_and_read_anew_for_a_new_one(
     assert (
         await api.get("/stations", token=jwt.encode(good, "secret" * 6, "HS256", headers={"kid": "sym"}))
     ).status == 401
+
+
+async def test_with_nothing_set_no_signed_token_holds(database_urls: DatabaseUrls, tmp_path: Path) -> None:
+    async with open_api(database_urls, tmp_path, SUPABASE_JWT_SECRET="") as api:
+        station = str((await api.station("toc-s1")).id)
+        body = {"sub": "u", "aud": "authenticated", "exp": int(time.time()) + 600, "station_id": station}
+        for token in (
+            jwt.encode(body, JWT_SECRET, "HS256"),
+            jwt.encode(body, KEYS["one"], "ES256", headers={"kid": "one"}),
+        ):
+            said = await api.get("/stations", token=token)
+            assert (said.status, "nothing is set here" in said.body["detail"]) == (401, True)
+
+
+async def test_the_projects_keys_are_a_probe_of_health(api: Api, project: dict[str, Any]) -> None:
+    async def state() -> Any:
+        results = await api.centre.runtime.health.check()
+        return next((each.ok, each.required) for each in results if each.name == "client.supabase")
+
+    assert await state() == (True, False)
+    assert project["asked"] == 1
 
 
 async def test_what_describes_the_api_is_open_and_complete(api: Api) -> None:

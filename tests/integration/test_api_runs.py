@@ -151,6 +151,15 @@ async def test_a_hundred_streams_hold_no_worker_and_all_end_with_the_run(api: Ap
     assert {each[-1][2]["state"] for each in await asyncio.gather(*streams)} == {"succeeded"}
 
 
+async def test_a_stream_ends_with_the_server(api: Api) -> None:
+    run_id = (await api.post("/runs", {"playbook": "waiting"})).body["id"]
+    stream = asyncio.ensure_future(events(api, run_id, 99))
+    await until(lambda: asyncio.sleep(0, len(api.centre.runtime.api.watch._watchers) == 1), 20, lambda: "no stream")
+    api.centre.plugin.gate.set()
+    api.centre.runtime.stop()
+    assert all(kind in ("step", "run") for _, kind, _ in await stream)
+
+
 async def test_ones_own_run_is_cancelled_and_anothers_by_a_lead(api: Api) -> None:
     first, second = [
         (await api.post("/runs", {"playbook": "waiting"}, token=t)).body["id"] for t in ("operator", "lead")

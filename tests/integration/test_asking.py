@@ -233,3 +233,41 @@ async def test_only_accounts_on_the_allow_list_are_operators(opens: Opens) -> No
             assert "do not know you" not in words(await centre.ask(name, "/whoami"))
         assert "do not know you" in words(await centre.ask("ada", "/runs"))
         assert "allow list" in words(await centre.ask("ada", "/link ABCDE-ABCDE-ABCDE"))
+
+
+async def test_a_page_stays_as_it_is_when_somebody_presses_who_may_not(opens: Opens) -> None:
+    async with opens(FORMS) as centre:
+        first = await centre.say("ada", "/count 1")
+        await centre.answer(first)
+        refused = await centre.say("eve", "", kind=MessageKind.BUTTON, token=centre.token("Next"))
+        assert "I do not know you" in words(await centre.answer(refused))
+        assert centre.transport.latest[f"message:{first}:reply"].card.title == "1 km"
+
+
+async def test_who_must_say_beforehand_how_the_answer_comes_is_told(opens: Opens) -> None:
+    async with opens(Caps(edit=True, buttons=True, forms=True, private=True, defers=True)) as centre:
+
+        async def told(who: str, text: str = "", **message: Any) -> tuple[bool, bool]:
+            accepted = await centre.send(who, text, **message)
+            assert isinstance(accepted, Accepted)
+            return accepted.private, accepted.replaces
+
+        assert await told("ada", **native(number=1)) == (False, False)
+        assert await told("eve", **native(number=1)) == (True, False)
+        assert await told("ada", **native(number="many")) == (True, False)
+        await centre.answer(await centre.say("ada", "/count 1"))
+        assert await told("ada", kind=MessageKind.BUTTON, token=centre.token("Next")) == (False, True)
+        assert await told("ada", kind=MessageKind.BUTTON, token="x" * 21) == (True, False)
+        playbook = {"kind": MessageKind.COMMAND, "command": "playbook"}
+        assert await told("ada", "counting what=salt", **playbook) == (False, False)
+        assert await told("ada", "counting what=salt --dry-run", **playbook) == (True, False)
+
+
+async def test_a_native_command_s_wrong_form_can_be_filled_in_again(opens: Opens) -> None:
+    async with opens(MODALS) as centre:
+        form = (await form_of(centre, **native(unit="nm"))).form
+        wrong = {"kind": MessageKind.FORM, "token": form.token, "arguments": {"number": "many"}}
+        await centre.answer(await centre.say("ada", "", **wrong))
+        again = await form_of(centre, kind=MessageKind.BUTTON, token=centre.token("Fill in again"))
+        right = {"kind": MessageKind.FORM, "token": again.form.token, "arguments": {"number": "4"}}
+        assert (await centre.answer(await centre.say("ada", "", **right))).title == "4 nm"

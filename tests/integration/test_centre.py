@@ -243,7 +243,7 @@ async def test_nothing_older_than_its_deadline_is_sent(centre: Centre) -> None:
     centre.transport.fails = lambda outbound: NotSent("down")
     await centre.say("ada", "/whoami")
     await centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE tries > 0", 1)
-    await centre.runtime.store.execute("UPDATE vtoc_engine.outbox SET expires_at = now() - interval '1 second'")
+    await centre.world.advance(days=1)
     centre.transport.fails = lambda outbound: None
     await centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE state = 'expired'", 1)
     assert centre.transport.sends == []

@@ -32,6 +32,7 @@ def test_the_wheel_holds_modules_data_playbooks_and_configuration(wheel: Path) -
         "vtoc_bots/plugins/connectors/exercise/default.yml",
         *(relative(path) for path in (ROOT / "vtoc_bots").rglob("*.py")),
         *(relative(path) for path in (ROOT / "vtoc_bots").rglob("*.sql")),
+        *(relative(path) for path in (ROOT / "vtoc_bots").rglob("*.tmpl")),
         *(f"vtoc_bots/_packaged/{relative(path)}" for path in (ROOT / "playbooks").rglob("*.yml")),
         *(f"vtoc_bots/_packaged/{relative(path)}" for path in (ROOT / "config").iterdir()),
     }

@@ -89,6 +89,15 @@ def test_a_plugin_that_does_not_load_has_no_grade(tmp_path: Path, runs: Runs) ->
     assert "No module named 'nowhere_at_all'" in checked.stdout
 
 
+def test_a_playbook_that_is_wrong_is_named_with_its_line(tmp_path: Path, runs: Runs) -> None:
+    folder = new_package("action", "mine", tmp_path, "0.1.0")
+    path = folder / "vtoc_bots_mine" / "playbooks" / "report.yml"
+    path.write_text(path.read_text().replace("mine.tally", "mine.tully"))
+    checked = runs("vtoc-bots", "plugin", "check", str(folder))
+    assert checked.returncode == 11
+    assert re.search(r"report\.yml:\d+: .*mine\.tully", checked.stdout), checked.stdout
+
+
 def test_what_is_missing_for_the_first_grade_is_named(tmp_path: Path, runs: Runs) -> None:
     folder = new_package("transport", "mine", tmp_path, "0.1.0")
     package = folder / "vtoc_bots_mine"

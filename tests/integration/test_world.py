@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from vtoc_bots import ActionContext, Card, Context, action, command, hookimpl
-from vtoc_bots.testing import DISCORD, PLAIN, SLACK, TELEGRAM, Fault, World
-from vtoc_bots.testing.plugin import OpensWorld
+from vtoc_bots.testing import DISCORD, PLAIN, SLACK, TELEGRAM, Fault, OpensWorld, World
 
 GUARDED = """
 id: guarded

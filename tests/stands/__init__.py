@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from tests.scenario_kit import Stand
+from tests.stands.discord import DiscordStand
+from tests.stands.slack import SlackStand
 from tests.stands.telegram import TelegramStand
+from tests.stands.terminal import TerminalStand
 
-STANDS: Mapping[str, Callable[[Path], Stand]] = {
-    "telegram": lambda folder: TelegramStand(),
+STANDS: Mapping[str, Callable[[], Stand]] = {
+    "discord": DiscordStand,
+    "slack": SlackStand,
+    "telegram": TelegramStand,
+    "terminal": TerminalStand,
 }
-
-
-def stand_of(name: str, folder: Path) -> Stand:
-    """A new stand of that platform."""
-    return STANDS[name](folder)

@@ -30,6 +30,7 @@ class TelegramStand(Stand):
     """The bot hears everything in private chats; each person's first room is their own chat with it."""
 
     name, asks = "telegram", "dialog"
+    transport = "telegram"
     account = str(BOT_ID)
     people = (Sender(str(ADA), "Ada"), Sender(str(BOB), "Bob"))
     rooms = ("group", "yard")
@@ -111,6 +112,11 @@ class TelegramStand(Stand):
         token = next(button.value for button in shown.buttons if button.label == label)
         on = message(int(shown.ref), BOT_ID, shown.text, chat)
         return self._event(who, await self.server.put({"callback_query": press(int(who.user_id), token, on)}))
+
+    async def again(self, event: Event) -> Event:
+        """Telegram gives an update again until it is confirmed; one that was, it gives nobody."""
+        self.server.updates.append(event.payload)
+        return self._event(event.who, event.payload)
 
     def fails(self, fault: Fault, times: int = 1) -> None:
         if fault is Fault.UNREACHABLE:

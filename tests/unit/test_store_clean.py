@@ -50,6 +50,14 @@ def test_what_is_clean_comes_back_the_same(value: dict[str, int]) -> None:
     assert loads(dumps_clean(value)) == value
 
 
+def test_what_is_not_finite_is_null_also_beside_an_integer_that_is_too_wide() -> None:
+    assert loads(dumps_clean({"a": float("inf"), "b": [float("nan")], "c": 10**30})) == {
+        "a": None,
+        "b": [None],
+        "c": 1e30,
+    }
+
+
 def test_an_escaped_backslash_before_u0000_is_kept() -> None:
     assert loads(dumps_clean({"a": "\\u0000"})) == {"a": "\\u0000"}
 

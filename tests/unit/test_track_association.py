@@ -86,6 +86,24 @@ def test_only_altitudes_of_one_datum_are_compared_and_900_feet_part_them(feet: f
             assert merged_with(merger, "1") == host
 
 
+def test_an_encoder_that_is_125_feet_off_does_not_keep_an_aircraft_apart() -> None:
+    merger = TrackMerger()
+    for step in range(12):
+        fly(merger, range(5 * step, 5 * step + 5), ("aaaaaa", 0.0, 0.0))
+        merger.add(numbered("1", 5 * step + 4, altitude_m=9_000.0 + 125.0 * FEET, altitude_datum="baro"))
+    assert merged_with(merger, "1") == "aaaaaa"
+
+
+def test_of_two_aircraft_over_one_place_the_one_at_the_reported_altitude_is_taken() -> None:
+    merger = TrackMerger()
+    for second in range(25):
+        merger.add(report("roof", "aaaaaa", second, **HIGH))
+        merger.add(report("roof", "bbbbbb", second, altitude_m=9_000.0 + 200.0 * FEET, altitude_datum="baro"))
+        if second % 5 == 4:
+            merger.add(numbered("1", second, **HIGH))
+    assert merged_with(merger, "1") == "aaaaaa"
+
+
 def pair(speed: float) -> tuple[Report, SourceTrack, SourceTrack]:
     """A report, the track it is of, and a known track 800 m away, both at one speed."""
     tracks = []

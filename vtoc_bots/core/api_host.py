@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import orjson
@@ -34,12 +35,15 @@ from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.endpoint import Endpoint
-from vtoc_bots.core.web.jwks import KeySet
 from vtoc_bots.core.web.openapi import docs_page, openapi
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.run_watch import RunWatch
 from vtoc_bots.core.web.settings import ApiSettings
 from vtoc_bots.core.web.typed import PREFIX, Operation
+
+if TYPE_CHECKING:
+    from vtoc_bots.core.web.jwks import KeySet
+    from vtoc_bots.core.web.signed_users import SignedUsers
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *stations.OPERATIONS,
@@ -72,16 +76,13 @@ class ApiHost:
         session: aiohttp.ClientSession,
     ) -> None:
         own = settings.read(ApiSettings)
-        keys = _keys(own, clients, clock, metrics, session)
-        secret = None if own.supabase_jwt_secret is None else own.supabase_jwt_secret.get_secret_value()
-        issuer = None if own.supabase_url is None else f"{own.supabase_url}/auth/v1"
+        self.users = _users(own, clients, clock, metrics, session)
         pages = RunPages(store)
         self.actions = AgentActions(store, people, clock)
         self.watch = RunWatch(pages, clock)
         self.chat = {spec.name: spec.account for spec in loaded.transports}
-        self.authenticator = Authenticator(
-            ApiTokens(store), Stations(store), clock, jwt_secret=secret, keys=keys, issuer=issuer
-        )
+        claims = None if self.users is None else self.users.claims
+        self.authenticator = Authenticator(ApiTokens(store), Stations(store), clock, claims)
         self._parts = Parts(
             store=store,
             clock=clock,
@@ -131,20 +132,30 @@ class ApiHost:
         app.router.add_get(f"{PREFIX}/docs", shown)
 
 
-def _keys(
+def _users(
     own: ApiSettings, clients: Clients, clock: Clock, metrics: Metrics, session: aiohttp.ClientSession
-) -> KeySet | None:
-    """The published keys of the Supabase project, None where none is set."""
-    if own.supabase_url is None:
+) -> SignedUsers | None:
+    """What checks the tokens of a Supabase project's users; None where no project is set, whose library costs much."""
+    if own.supabase_url is None and own.supabase_jwt_secret is None:
         return None
+    secret = None if own.supabase_jwt_secret is None else own.supabase_jwt_secret.get_secret_value()
+    made = importlib.import_module("vtoc_bots.core.web.signed_users")
+    if own.supabase_url is None:
+        users: SignedUsers = made.SignedUsers(secret, None, None)
+        return users
     http = ServiceHttp(lambda: session, _SUPABASE, own.supabase_url, clock)
     metrics.watch_client(_SUPABASE.name, http.counts)
+    keys: KeySet = made.KeySet(http, clock)
 
-    async def opened() -> ServiceHttp:
-        return http
+    async def opened() -> KeySet:
+        return keys
 
-    async def closed(client: ServiceHttp) -> None:
+    async def closed(client: KeySet) -> None:
         """The session belongs to the process."""
 
-    clients.register(ClientSpec(_SUPABASE.name, opened, ServiceHttp.probe, closed))
-    return KeySet(http, clock)
+    async def probe(client: KeySet) -> str | None:
+        return await client.probe()
+
+    clients.register(ClientSpec(_SUPABASE.name, opened, probe, closed))
+    with_keys: SignedUsers = made.SignedUsers(secret, keys, f"{own.supabase_url}/auth/v1")
+    return with_keys

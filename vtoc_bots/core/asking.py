@@ -14,6 +14,7 @@ from vtoc_bots.core.commands import (
     MissingArguments,
     bind_values,
     choices,
+    quote,
 )
 from vtoc_bots.core.desk import Desk
 from vtoc_bots.core.errors import UsageError, VtocError
@@ -73,7 +74,8 @@ class Asking:
             if spec is None:
                 text = f"/{message.command}"
                 raise Misread(text, self._desk.commands.unknown(text))
-            return Asked(self._whole(bind_values(spec, message.arguments)))
+            call = self._whole(bind_values(spec, message.arguments))
+            return Asked(call, text_of_missing(call) if isinstance(call, MissingArguments) else "")
         text = message.text.strip()
         if len(text) > LONGEST_TEXT:
             raise UsageError(f"that is {len(text):,} characters; a command has {LONGEST_TEXT:,} at most")
@@ -137,6 +139,26 @@ class Asking:
             return None
         fields = [await self._with_choices(field, missing.spec, station) for field in form_fields(missing)]
         return Form("", f"/{missing.spec.name}", tuple(fields))
+
+    async def manner(self, message: Message) -> tuple[bool, bool]:
+        """Whether the answer is for the sender alone, and whether it replaces a card, as far as can be told now.
+
+        What is wrong with a message concerns nobody but its sender; a run's answers are as private as its playbook.
+        """
+        try:
+            asked = await self.read(message)
+        except VtocError:
+            return True, False
+        if asked is None:
+            return False, False
+        spec = asked.call.spec
+        operator = await self._people.sender(message)
+        station = await self._people.station_of(message, operator)
+        if operator is None or not self._desk.may(operator, station, spec):
+            return True, False
+        call = asked.call
+        playbook = self._desk.playbook_of(call) if isinstance(call, Call) and not call.values.get("dry_run") else None
+        return (spec.private if playbook is None else playbook.private), asked.replaces is not None
 
     async def check(self, message: Message) -> Invalid | None:
         """What is wrong with a form's values; None where nothing is, or where only the answer can say it."""
@@ -210,6 +232,16 @@ class InvalidForm(InvalidValues):
 def has_slash(message: Message) -> bool:
     """Whether a text is written as a command."""
     return message.text.lstrip().startswith(("/", "@agent"))
+
+
+def text_of_missing(missing: MissingArguments) -> str:
+    """A native command that lacks values, as text with those it was given, so that a button can ask again."""
+    types = {param.name: param.type for param in missing.spec.params}
+    pairs = []
+    for name, value in missing.given.items():
+        kind = types.get(name)
+        pairs.append(f"{name}={quote(str(value) if kind is None else kind.show(kind.read(value)))}")
+    return " ".join([f"/{missing.spec.name}", *pairs])
 
 
 def form_fields(missing: MissingArguments) -> tuple[FormField, ...]:

@@ -68,19 +68,20 @@ class Desk:
 
     def missing_inputs(self, call: Call) -> tuple[FormField, ...]:
         """What the playbook of a ``/playbook`` call still needs; nothing for any other command."""
-        playbook = self._playbook_of(call)
+        playbook = self.playbook_of(call)
         if playbook is None or input_errors(playbook, call.inputs):
             return ()
         return bind_inputs(playbook, call.inputs).missing
 
     def input_errors(self, call: Call) -> dict[str, str]:
         """What is wrong with the inputs of a ``/playbook`` call, by input."""
-        playbook = self._playbook_of(call)
+        playbook = self.playbook_of(call)
         if playbook is None:
             return {}
         return {name: str(error) for name, error in input_errors(playbook, call.inputs).items()}
 
-    def _playbook_of(self, call: Call) -> Playbook | None:
+    def playbook_of(self, call: Call) -> Playbook | None:
+        """The playbook of a ``/playbook`` call; None for any other command, and where there is none of that id."""
         if call.spec.name != "playbook":
             return None
         return self.library.find(str(call.values.get("id") or ""))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from vtoc_bots.core.messages import Message
+from vtoc_bots.core.messages import Message, MessageKind
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock
 
@@ -24,6 +25,7 @@ class _Seen:
     at: float
     known: bool = False
     known_at: float = float("-inf")
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Floods:
@@ -35,7 +37,12 @@ class Floods:
         self._lookups, self._lookups_at = LOOKUPS_PER_SECOND, clock.monotonic()
 
     async def admits(self, message: Message) -> bool:
-        """Whether to store it: within the sender's rate, or from an operator."""
+        """Whether to store it: within the sender's rate, or from an operator. What a transport reports by itself is.
+
+        Raises TransientError where it can't be found out.
+        """
+        if message.kind is MessageKind.EVENT:
+            return True
         key = (message.transport, message.sender.workspace, message.sender.user_id)
         now = self._clock.monotonic()
         seen = self._senders.get(key)
@@ -49,9 +56,10 @@ class Floods:
         if seen.tokens >= 1.0:
             seen.tokens -= 1.0
             return True
-        if now - seen.known_at > KNOWN_SECONDS and self._may_look(now):
-            seen.known_at = now
-            seen.known = await self._people.sender(message) is not None
+        async with seen.looking:  # those that come meanwhile wait for what is found, they are an operator's perhaps
+            if now - seen.known_at > KNOWN_SECONDS and self._may_look(now):
+                seen.known = await self._people.sender(message) is not None
+                seen.known_at = now
         return seen.known
 
     def _may_look(self, now: float) -> bool:

@@ -18,6 +18,7 @@ from vtoc_bots.core.transports import Accepted, Acknowledgement, Caps, Choices, 
 
 _CAN_OPEN = (MessageKind.COMMAND, MessageKind.BUTTON)
 """What platforms open a form for."""
+_HAVE_MANNERS = (*_CAN_OPEN, MessageKind.FORM)
 
 
 class Asks(Protocol):
@@ -33,6 +34,10 @@ class Asks(Protocol):
 
     async def check(self, message: Message) -> Invalid | None:
         """What is wrong with a form's values; None where nothing is."""
+        ...
+
+    async def manner(self, message: Message) -> tuple[bool, bool]:
+        """Whether the answer is for the sender alone, and whether it replaces a card, as far as can be told now."""
         ...
 
 
@@ -68,9 +73,12 @@ class TransportInbox:
             if wrong is not None:
                 return wrong
         form = await self._asks.form(message) if self._caps.forms and message.kind in _CAN_OPEN else None
+        private = replaces = False
+        if self._caps.defers and form is None and message.kind in _HAVE_MANNERS:
+            private, replaces = await self._asks.manner(message)
         accepted = await self._store(message, "form" if form else self._asked_by)
         if form is None or accepted.message_id is None:
-            return accepted
+            return replace(accepted, private=private, replaces=replaces)
         return OpenForm(replace(form, token=accepted.message_id.hex), accepted.message_id)
 
     async def unopened(self, message: Message) -> Accepted:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
+from vtoc_bots.core.cards import Card
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
 if TYPE_CHECKING:
@@ -245,6 +246,11 @@ class Services(Protocol):
 
     async def act(self, context: Any, name: str, inputs: Mapping[str, Any]) -> Any:
         """Call an action by name with plain values; returns its output model."""
+        ...
+
+    async def notice(self, station: Station, card: Card, key: str) -> None:
+        """Send a card to the conversations where the station is told of things (``notices`` in stations.yml); once for
+        each key."""
         ...
 
 

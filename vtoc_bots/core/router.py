@@ -144,10 +144,12 @@ class Router:
             asked, card = await self._read(ctx)
             if asked is None:
                 return card, "done"
-            ctx.replaces = asked.replaces
             if isinstance(asked.call, MissingArguments):
                 return self._lacking(ctx, asked, asked.call), "refused"
-            return await self._called(ctx, asked.call)
+            card, outcome = await self._called(ctx, asked.call)
+            if outcome == "done":  # a refusal is for who pressed; the card stays as it is for all
+                ctx.replaces = asked.replaces
+            return card, outcome
         except (LostLease, TransientError):
             raise
         except Misread as misread:

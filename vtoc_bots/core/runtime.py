@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -86,7 +87,7 @@ class Duties:
 
 
 class Runtime:
-    """One process of an installation."""
+    """One process of an installation; `alone` where nothing else runs in the operating system's process."""
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class Runtime:
         *,
         clock: Clock | None = None,
         plugins: Mapping[str, Any] | None = None,
+        alone: bool = False,
     ) -> None:
         self.settings, self.duties = settings, duties
         self.clock = clock or SystemClock()
@@ -103,7 +105,7 @@ class Runtime:
         self.exit_code = 0
         self.ready = asyncio.Event()
         self.address: str | None = None
-        self._plugins = dict(plugins or {})
+        self._plugins, self._alone = dict(plugins or {}), alone
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -127,6 +129,10 @@ class Runtime:
             stack.push_async_callback(self.loaded.close)
             await self._compose(stack)
             await self._begin(stack)
+            if self._alone:
+                # What there is now stays to the end. A full collection that walked it each time would hold the loop for
+                # a tenth of a second and more.
+                gc.freeze()
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()
@@ -176,7 +182,7 @@ class Runtime:
             decoder=decoder_maker(specs),
             thin_seconds=settings.thin_seconds,
         )
-        self.services = SharedServices(store, self.sources, self.blobs, self.library)
+        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices)
         self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)

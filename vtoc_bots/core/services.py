@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtoc_bots.core.access import Station
+from vtoc_bots.core.cards import Card
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.ports import Blobs, Telemetry
@@ -15,9 +17,9 @@ from vtoc_bots.core.store.pool import Store
 class SharedServices:
     """Implements ports.Services over the store."""
 
-    def __init__(self, store: Store, telemetry: Telemetry, blobs: Blobs, library: Library) -> None:
+    def __init__(self, store: Store, telemetry: Telemetry, blobs: Blobs, library: Library, notices: Notices) -> None:
         self.telemetry, self.blobs = telemetry, blobs
-        self._store, self._library = store, library
+        self._store, self._library, self._notices = store, library, notices
 
     def session(self, station: Station) -> Any:
         """A Session on the station's role schema, limited to its rows."""
@@ -26,3 +28,7 @@ class SharedServices:
     async def act(self, context: Any, name: str, inputs: Mapping[str, Any]) -> Any:
         """Call an action by name."""
         return await act(self._library.action(name), context, inputs)
+
+    async def notice(self, station: Station, card: Card, key: str) -> None:
+        """Tell the station's notice conversations, once for each key."""
+        await self._notices.send(station.slug, card, f"notice:{key}")

@@ -38,6 +38,8 @@ class Caps:
     text_limit: int = 4000
     looks_up_receipts: bool = False
     """Whether a send that ended unknown can be looked up instead of repeated."""
+    defers: bool = False
+    """Whether an acknowledgement must say how the answer will come; `accept` tells it in Accepted only then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Accepted:
 
     message_id: UUID | None
     duplicate: bool = False
+    private: bool = False
+    """Whether the answer is for the sender alone, as far as can be told beforehand. Only with `Caps.defers`."""
+    replaces: bool = False
+    """Whether the answer replaces the card whose button was pressed. Only with `Caps.defers`."""
 
 
 @dataclass(frozen=True, slots=True)

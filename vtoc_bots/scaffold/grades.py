@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from vtoc_bots.core.loader import Loaded, PluginManifest, PluginState, load
-from vtoc_bots.core.ports import ConnectorSpec
+from vtoc_bots.core.playbooks.load import load_playbooks
+from vtoc_bots.core.ports import ActionSpec, ConnectorSpec
 from vtoc_bots.scaffold.findings import Finding
 from vtoc_bots.scaffold.source_check import untyped
 from vtoc_bots.scaffold.subject import Subject
@@ -71,6 +72,7 @@ def findings_of(subject: Subject, settings: Any) -> list[Finding]:
         Finding(1, True, "it loads"),
         *_described(subject, loaded, report.manifest),
         *_typed(subject),
+        *_playbooks(loaded, load(settings).actions),
     ]
     if not declared:
         return [*first, Finding(2, True, "nothing of it connects"), Finding(3, True, "no contract is for it")]
@@ -93,6 +95,15 @@ def _described(subject: Subject, loaded: Loaded, manifest: PluginManifest | None
             yield Finding(1, known, f"{name} looks like a secret: name it in the manifest's secrets")
     for spec in loaded.connectors:
         yield from _settings_described(spec, subject)
+
+
+def _playbooks(loaded: Loaded, others: Sequence[ActionSpec]) -> Iterator[Finding]:
+    """What is wrong with its playbooks, as far as they use its own actions and those that are installed."""
+    if not loaded.playbook_paths:
+        return
+    known = {spec.name: spec for spec in (*others, *loaded.actions)}
+    _, errors = load_playbooks(loaded.playbook_paths, known)
+    yield Finding(1, not errors, "; ".join(str(error) for error in errors))
 
 
 def _settings_described(spec: ConnectorSpec, subject: Subject) -> Iterator[Finding]:

@@ -67,7 +67,8 @@ class AheadClock:
         due = self.monotonic() + seconds
         while (left := due - self.monotonic()) > 0:
             try:
-                await asyncio.wait_for(self._stepped.wait(), left)
+                async with asyncio.timeout(left):  # wait_for forgets a cancellation that comes with the step
+                    await self._stepped.wait()
             except TimeoutError:
                 return
 

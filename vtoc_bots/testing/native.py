@@ -48,7 +48,7 @@ class NativeContract:
             assert message.text.startswith("/track watch")
         else:
             assert message.kind is MessageKind.COMMAND
-            assert message.command == "track watch"
+            assert f"{message.command} {message.text}".startswith("track watch")
         assert values_of(message).get("target") == "A1B2C3" or "A1B2C3" in message.text
         assert message.sender.user_id == stage.who.user_id
 

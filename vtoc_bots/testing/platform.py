@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from vtoc_bots.core.messages import Sender
@@ -52,7 +53,7 @@ class ShownButton:
 
 @dataclass(slots=True)
 class Shown:
-    """A message as people see it now.
+    """A message as people see it now. `ref` is the platform's own and no other message's.
 
     `room` is the one given to `says`; `only_for` the one user id that sees it; `files` bytes by name; `edits` how often
     it was edited.
@@ -86,6 +87,10 @@ class FakePlatform(ABC):
     that are not abstract are needed where `caps` or their docstrings say so.
     """
 
+    transport: str = ""
+    """The transport's name; with it the transport is also tried in a whole centre."""
+    variables: Mapping[str, str] = MappingProxyType({})
+    """Variables that a whole centre is started with."""
     account: str = "default"
     """The account of the transport's spec."""
     people: Sequence[Sender] = (Sender("1001", "Ada"), Sender("1002", "Bob"))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest_asyncio
 
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.testing.postgres import database_url, database_urls, postgres_urls, store
-from vtoc_bots.testing.world import World
+from vtoc_bots.testing.world import OpensWorld, World
 
 __all__ = ["OpensWorld", "database_url", "database_urls", "open_world", "postgres_urls", "store", "world"]
-
-OpensWorld: TypeAlias = Callable[..., Awaitable[World]]
-"""``await open_world(plugins=…, playbooks=…, platforms=…)``: a World, closed after the test; see World."""
 
 
 @pytest_asyncio.fixture

@@ -24,6 +24,7 @@ from vtoc_bots.core.cards import (
 from vtoc_bots.core.errors import Unknown
 from vtoc_bots.core.messages import MessageKind, Outbound, OutboundKind, Receipt
 from vtoc_bots.core.transports import LooksUpReceipts
+from vtoc_bots.testing.loop_watch import package_of, unblocked
 from vtoc_bots.testing.platform import Fault
 from vtoc_bots.testing.stage import Stage, answer, in_order, missing, text_of
 
@@ -107,6 +108,14 @@ class SendingContract:
         text = text_of(shown)
         assert missing(words, text) == []
         assert in_order(words, text)
+
+    async def test_a_long_card_does_not_hold_up_the_loop(self, stage: Stage) -> None:
+        """Rendering it gives way, or is quick."""
+        message = await stage.said("/help")
+        rows = tuple((f"name{n}", f"**place** {n}", "x" * 40) for n in range(1000))
+        card = Card.of("Long", NASTY * 50, Table(columns=("name", "place", "rest"), rows=rows), NASTY * 50)
+        async with unblocked(package_of(type(stage.transport).__module__)):
+            await stage.send(message, card)
 
     async def test_severity_and_exercise_are_told_in_words_or_shapes(self, stage: Stage) -> None:
         """Colour is never the only signal."""

@@ -87,6 +87,7 @@ class SimulatedPlatform(FakePlatform):
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+        self.transport = profile.name
         self.account, self.longest_text = ACCOUNT, profile.longest_text
         self.patience_seconds = 0.2
         self.links: list[SimulatedTransport] = []
@@ -96,6 +97,8 @@ class SimulatedPlatform(FakePlatform):
         self.refs: dict[str, str] = {}
         self.when: Callable[[Outbound], bool] = lambda outbound: True
         """Which outbounds the faults are for."""
+        self.raises: Callable[[Outbound], Exception | None] = lambda outbound: None
+        """What a send of this raises whatever the faults are, None for nothing."""
         self._shown: dict[str, list[Shown]] = {}
         self._forms: list[ShownForm] = []
         self._faults: list[tuple[Fault | Exception, float]] = []
@@ -117,6 +120,9 @@ class SimulatedPlatform(FakePlatform):
         if link.is_cut:
             await asyncio.Event().wait()
         self._sends += 1
+        judged = self.raises(outbound)
+        if judged is not None:
+            raise judged
         fault, after = self._faults[0] if self._faults and self.when(outbound) else (None, 0.0)
         if fault is not None:
             self._faults.pop(0)
@@ -133,7 +139,10 @@ class SimulatedPlatform(FakePlatform):
         pieces = pieces_of(self._text(outbound), self.profile.longest_text)
         edits = self._shown[ref][0].edits + 1 if ref in self._shown else 0
         place = outbound.conversation
-        shown = [Shown(ref, place.channel, text, (), {}, only_for, place.thread, edits) for text in pieces]
+        shown = [
+            Shown(f"{ref}.{number}", place.channel, text, (), {}, only_for, place.thread, edits)
+            for number, text in enumerate(pieces)
+        ]
         shown[-1].files = files
         if self.profile.caps.buttons:
             shown[-1].buttons = _buttons(outbound.card)

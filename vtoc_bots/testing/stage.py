@@ -87,7 +87,7 @@ class Stage:
 
     def _listen(self) -> str:
         """The web server's address, before there are routes: a transport that is opened may want to know it."""
-        self._port = _free_port()
+        self._port = free_port()
         self.platform.address = f"http://127.0.0.1:{self._port}"
         return self.platform.address
 
@@ -129,24 +129,22 @@ class Stage:
         await self.until(lambda: len(self.inbox.messages) > count, f"nothing was accepted of {event.payload!r}")
         return self.inbox.messages[count]
 
-    async def delivered(self, outbound: Outbound) -> Receipt:
-        """Send as core does: a transport that keeps to its platform's pace is asked again when it said.
+    async def send(self, message: Message, card: Card, **more: Any) -> tuple[Receipt, list[Shown]]:
+        """Answer a message with a card, as core does; the receipt and what people see of it."""
+        before = {shown.ref for shown in self.platform.shown}
+        receipt = await self.delivered(answer(message, card, **more))
+        return receipt, [shown for shown in self.platform.shown if shown.ref not in before]
 
-        What a card of several messages had shown by then is given to it as what it edits.
-        """
+    async def delivered(self, outbound: Outbound) -> Receipt:
+        """Send an outbound; where the transport asks to wait, wait, and go on behind what was shown, as core does."""
         for _ in range(MOST_PAUSES):
             try:
                 return await asyncio.wait_for(self.transport.send(outbound), SEND_SECONDS)
             except RateLimited as limit:
-                outbound = replace(outbound, edits=limit.receipt or outbound.edits)
                 self.clock.advance(limit.after_seconds)
-        raise AssertionError(f"it was told to wait {MOST_PAUSES} times")
-
-    async def send(self, message: Message, card: Card, **more: Any) -> tuple[Receipt, list[Shown]]:
-        """Answer a message with a card, as core does; the receipt and what people see of it."""
-        before = {id(shown) for shown in self.platform.shown}
-        receipt = await self.delivered(answer(message, card, **more))
-        return receipt, [shown for shown in self.platform.shown if id(shown) not in before]
+                if isinstance(limit.receipt, Receipt):
+                    outbound = replace(outbound, edits=limit.receipt)
+        raise AssertionError(f"it was still limited after {MOST_PAUSES} tries")
 
 
 def answer(message: Message, card: Card, **more: Any) -> Outbound:
@@ -204,7 +202,8 @@ def values_of(message: Message) -> Mapping[str, Any]:
     return {name: value for name, value in message.arguments.items() if value not in (None, "")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -14,9 +14,10 @@ from vtoc_bots.testing.platform import FakePlatform
 from vtoc_bots.testing.receiving import ReceivingContract
 from vtoc_bots.testing.sending import SendingContract
 from vtoc_bots.testing.stage import Stage, staged
+from vtoc_bots.testing.whole import WholeContract
 
 
-class TransportContract(ReceivingContract, SendingContract, NativeContract, FaultContract):
+class TransportContract(ReceivingContract, SendingContract, NativeContract, FaultContract, WholeContract):
     """Subclass it in your tests and override `platform`:
 
         class TestPigeons(TransportContract):

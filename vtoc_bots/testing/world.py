@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.messages import Outbound, OutboundKind, Sender
@@ -282,3 +282,7 @@ class World:
             await self._store.close()
         if self._timeline is not None:
             await self._timeline.close()
+
+
+OpensWorld: TypeAlias = Callable[..., Awaitable[World]]
+"""``await open_world(plugins=…, playbooks=…, platforms=…)``: a World, closed after the test; the fixture's type."""

@@ -82,6 +82,7 @@ class _Walker:
             case "subexpression" | "index_expression" if children[0]["type"] == "not_expression":
                 # JMESPath's own precedence, which nobody expects: !a.b is (!a).b.
                 self.problems.append("! holds for the first name only; put what it is for in brackets: !(a.b)")
+                self.visit(children[0], here)
                 return ANY
             case "subexpression" | "index_expression" | "pipe":
                 for child in children:

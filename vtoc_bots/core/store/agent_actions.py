@@ -30,6 +30,10 @@ ON CONFLICT (action_id) DO UPDATE SET status = excluded.status,
     completed_at = excluded.completed_at, revision = old.revision + 1, updated_at = now()
 WHERE old.run_id IS NULL AND old.status NOT IN ('succeeded', 'failed')
     AND NOT (old.status = 'running' AND excluded.status = 'queued')
+    AND (excluded.status <> old.status OR coalesce(excluded.response <> old.response, excluded.response IS NOT NULL)
+        OR coalesce(excluded.error <> old.error, excluded.error IS NOT NULL)
+        OR coalesce(excluded.channel_slug <> old.channel_slug, excluded.channel_slug IS NOT NULL)
+        OR coalesce(excluded.initiator_id <> old.initiator_id, excluded.initiator_id IS NOT NULL))
 RETURNING {_COLUMNS}
 """
 _ONE: Final = f"SELECT {_COLUMNS} FROM vtoc_engine.agent_actions WHERE action_id = $1"
@@ -107,10 +111,10 @@ async def queue_action(
     channel_slug: str | None,
     initiator_id: str | None,
     correlation_id: UUID,
-) -> None:
-    """A new action that a run does; nothing where it is known."""
+) -> bool:
+    """A new action that a run does; False where it is known."""
     values = (action_id, station, tool_name, run_id, step, request, channel_slug, initiator_id, correlation_id)
-    await statements.execute(_QUEUE, *values)
+    return await statements.execute(_QUEUE, *values) > 0
 
 
 async def report_action(

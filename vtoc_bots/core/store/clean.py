@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -67,6 +68,8 @@ def _through_orjson(value: Any) -> Any:
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Mapping):
         return {clean_text(key) if isinstance(key, str) else key: _cleaned(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

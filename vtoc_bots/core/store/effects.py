@@ -96,6 +96,10 @@ new_outbox AS (
         card = excluded.card,
         revision = old.revision + 1,
         reply_context = coalesce(excluded.reply_context, old.reply_context),
+        -- A page answers the press that turned it.
+        message_id = CASE WHEN old.kind = 'page' THEN excluded.message_id ELSE old.message_id END,
+        correlation_id = CASE WHEN old.kind = 'page' THEN excluded.correlation_id ELSE old.correlation_id END,
+        trace = CASE WHEN old.kind = 'page' THEN excluded.trace ELSE old.trace END,
         expires_at = excluded.expires_at,
         state = CASE WHEN old.state = 'sent' THEN 'due' ELSE old.state END,
         due_at = CASE

@@ -81,7 +81,12 @@ def _crowd(guest: Identity, reporting: frozenset[Identity]) -> tuple[list[Identi
                 continue
             candidates[candidate] = None
             for rival in candidate.suitors:
-                if rival in rivals or rival.rivalry != rivalry or len(rivals) >= MAX_ROWS:
+                if (
+                    rival in rivals
+                    or rival.successor is not None
+                    or rival.rivalry != rivalry
+                    or len(rivals) >= MAX_ROWS
+                ):
                     continue
                 if _overdue(rival, now, reporting) < len(OVERDUE_COSTS):
                     rivals[rival] = None

@@ -8,18 +8,21 @@ from collections.abc import Iterable
 from typing import Final
 
 from vtoc_bots.core.tracks.assignment import judge
-from vtoc_bots.core.tracks.evidence import NEVER
+from vtoc_bots.core.tracks.evidence import FIRST_INTERVAL_SECONDS, NEVER
 from vtoc_bots.core.tracks.gate import compare
 from vtoc_bots.core.tracks.grid import SpatialHash
-from vtoc_bots.core.tracks.identity import BY_GLOBAL_ID, BY_ICAO, Identity
+from vtoc_bots.core.tracks.identity import BY_GLOBAL_ID, BY_ICAO, BY_LOCAL_NUMBER, Identity
 from vtoc_bots.core.tracks.manual import Decisions
 from vtoc_bots.core.tracks.report import Report
 from vtoc_bots.core.tracks.settings import MergeSettings
 from vtoc_bots.core.tracks.source_track import SourceTrack
+from vtoc_bots.core.tracks.succession import forerunner, forerunners
 
 FASTEST_EXPECTED_MPS: Final = 350.0
 SEARCH_SIGMAS: Final = 6.0
 SEARCH_SLACK_M: Final = 1_000.0
+INTERVAL_RATE: Final = 0.05
+"""How fast what is known of a source's usual interval follows the intervals of its numbers."""
 LARGEST_SIGMA_M: Final = 2_500.0
 """A position vaguer than this names no neighbour."""
 
@@ -42,6 +45,8 @@ class Association:
         self.round = 0
         """How many rounds have been closed."""
         self.counts: Counter[str] = Counter()
+        self._intervals: dict[str, float] = {}
+        """About how many seconds lie between two reports of one number, by source."""
 
     def advance(self, t: float) -> None:
         """Take note that time has come to `t`, which closes a round that has lasted `round_seconds`."""
@@ -55,6 +60,8 @@ class Association:
         waiting = self._pending.get(guest)
         if waiting is not None and report.t - waiting[1].t >= self._settings.round_seconds:
             self.close_round()
+        if guest.successor is not None:
+            self._disown(guest, guest.successor)
         self._pending[guest] = (member, report)
 
     def close_round(self) -> None:
@@ -76,6 +83,9 @@ class Association:
         for suitor in list(identity.suitors):
             suitor.evidence.drop(identity)
         self.part(identity)
+        if identity.successor is not None:
+            identity.successor.forerunner = None
+            identity.successor = None
 
     def attach(self, guest: Identity, host: Identity, how: str) -> None:
         """Merge a guest, with its own guests, with a host."""
@@ -106,6 +116,10 @@ class Association:
         guest.hits = guest.misses = guest.wins = 0
         guest.candidate = guest.challenger = None
         guest.evidence.forget()
+        guest.claim(())
+        if guest.forerunner is not None:
+            guest.forerunner.successor = None
+            guest.forerunner = None
 
     def _weigh(self, guest: Identity, member: SourceTrack, report: Report) -> bool:
         """Compare a report with every candidate. False where it is too old or too vague to say anything."""
@@ -115,8 +129,11 @@ class Association:
             return False
         if t - evidence.t > self._settings.shown_for(guest.namespace):
             evidence.forget()
+            evidence.interval = self._intervals.get(guest.rivalry, evidence.interval)
         variance_ratio = state.innovation_variance / member.sigma_m**2
         evidence.begin(t, state.innovation, variance_ratio, report.event.altitude_m is not None)
+        usual = self._intervals.setdefault(guest.rivalry, FIRST_INTERVAL_SECONDS)
+        self._intervals[guest.rivalry] += INTERVAL_RATE * (evidence.interval - usual)
         unseen = dict.fromkeys(evidence.pairs)
         reach = self._settings.extrapolate_seconds
         for candidate in self._candidates(guest, member, report):
@@ -133,14 +150,40 @@ class Association:
                 evidence.miss(candidate)
             else:
                 evidence.drop(candidate)
+        self._trace(guest, member, report)
         evidence.settle()
         evidence.round = self.round if self._newest - t <= reach else NEVER
         return True
 
-    def _candidates(self, guest: Identity, member: SourceTrack, report: Report) -> Iterable[Identity]:
+    def _trace(self, guest: Identity, member: SourceTrack, report: Report) -> None:
+        """Find out whether a new number continues one that has ended, and take over what was known of that."""
+        if guest.rank != BY_LOCAL_NUMBER:
+            return
+        if guest.evidence.reports == 1:
+            guest.began = report.t
+            nearby = self._near(member, report)
+            guest.claim(forerunners(guest, member.sigma_m, report, nearby))
+        elif guest.forerunners:
+            before = forerunner(guest)
+            if before is not None:
+                guest.claim(())
+                guest.forerunner, before.successor = before, guest
+                guest.evidence.inherit(before.evidence)
+                self.counts["continued"] += 1
+
+    def _disown(self, guest: Identity, successor: Identity) -> None:
+        """A number reports again: it has not ended, so the other does not continue it. What was joined stays so."""
+        if not successor.forced:
+            self.part(successor)
+        successor.forerunner = guest.successor = None
+
+    def _near(self, member: SourceTrack, report: Report) -> Iterable[Identity]:
         reach = self._settings.extrapolate_seconds * FASTEST_EXPECTED_MPS
         radius = SEARCH_SIGMAS * member.sigma_m + SEARCH_SLACK_M + reach
-        for candidate in self._grid.near(report.latitude, report.longitude, radius):
+        return self._grid.near(report.latitude, report.longitude, radius)
+
+    def _candidates(self, guest: Identity, member: SourceTrack, report: Report) -> Iterable[Identity]:
+        for candidate in self._near(member, report):
             if candidate.order < guest.order and candidate.host is None and self.compatible(guest, candidate):
                 yield candidate
 
@@ -169,7 +212,10 @@ class Association:
             guest.candidate, guest.hits = candidate, 0
         if candidate is None:
             return
-        if margin > settings.accept_margin:
+        if guest.forerunner is not None and guest.forerunner.host is candidate:
+            self.attach(guest, candidate, f"continues {guest.forerunner.key}")
+            self.counts["merged_as_before"] += 1
+        elif margin > settings.accept_margin:
             self.attach(guest, candidate, "merged at once")
             self.counts["merged_at_once"] += 1
         elif margin >= settings.hit_margin:

@@ -24,9 +24,11 @@ OUTSIDE_COST: Final = 15.0
 MEMORY: Final = 30.0
 """No explanation falls further behind the best, so that each can come back when things change."""
 LARGEST_OWN_COST: Final = 15.0
+LARGEST_INHERITANCE: Final = 7.0
+"""No more than this is taken over from an ended number: in a crowd one of thirty new ones is another entity."""
 NEVER: Final = -1
 FIRST_INTERVAL_SECONDS: Final = 12.0
-INTERVAL_GROWTH: Final = 1.2
+INTERVAL_GROWTH: Final = 1.1
 LONGEST_INTERVAL_SECONDS: Final = 60.0
 
 
@@ -168,6 +170,14 @@ class Evidence:
         if pair is not None and new not in self.pairs:
             self.pairs[new] = pair
             new.suitors[self._owner] = None
+
+    def inherit(self, past: Evidence) -> None:
+        """Take over what spoke for and against each candidate in the past, under the number this one continues."""
+        least = min(past.alone, min((pair.total for pair in past.pairs.values()), default=past.alone))
+        for candidate, pair in self.pairs.items():
+            before = past.pairs.get(candidate)
+            pair.total += LARGEST_INHERITANCE if before is None else min(before.total - least, LARGEST_INHERITANCE)
+        self.alone += min(past.alone - least, LARGEST_INHERITANCE)
 
     def overdue(self, now: float) -> int:
         """How many reports have failed to come by `now`."""

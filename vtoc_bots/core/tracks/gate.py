@@ -13,7 +13,10 @@ from vtoc_bots.core.tracks.source_track import SourceTrack
 
 CLOCK_SIGMA_SECONDS: Final = 0.3
 """How far two sources' clocks are apart; it makes a position vague along the direction of flight."""
-ALTITUDE_SIGMA_M: Final = 75.0
+ALTITUDE_SIGMA_M, OFF_ALTITUDE_SIGMA_M = 15.0, 75.0
+"""How far two words of one altitude may differ: both are rounded, to 100 ft at worst; and where an encoder is off."""
+OFF_ALTITUDE_CHI2: Final = 4.0
+"""Past this an altitude says no more, until it is too far off for that too."""
 ALTITUDE_AGE_SECONDS: Final = 20.0
 VELOCITY_AGE_SECONDS: Final = 15.0
 VELOCITY_SIGMA_MPS: Final = 12.0
@@ -53,6 +56,17 @@ def compare(
     return Comparison(chi2 <= gate, chi2, math.sqrt(squared), cost)
 
 
+def position_chi2(track: SourceTrack, sigma_m: float, report: Report) -> float:
+    """How far a position is from where a track should be by then: χ² with two degrees of freedom."""
+    state = track.filter
+    if state is None:
+        return math.inf
+    dt = report.t - state.t
+    x, y = state.to_plane(report.latitude, report.longitude)
+    dx, dy = x - state.x - state.vx * dt, y - state.y - state.vy * dt
+    return (dx * dx + dy * dy) / (state.variance_at(report.t) + sigma_m**2)
+
+
 def _altitude_cost(event: TelemetryEvent, t: float, other: SourceTrack, gate_m: float) -> float | None:
     """What the altitudes say, 0 where they can't be compared, None where they rule it out."""
     if event.altitude_m is None or other.altitude_m is None or event.altitude_datum != other.altitude_datum:
@@ -63,7 +77,8 @@ def _altitude_cost(event: TelemetryEvent, t: float, other: SourceTrack, gate_m: 
     difference = event.altitude_m - other.altitude_m - (other.vertical_rate_mps or 0.0) * age
     if not -gate_m <= difference <= gate_m:
         return None
-    return (difference / ALTITUDE_SIGMA_M) ** 2 - 1.0
+    close = min((difference / ALTITUDE_SIGMA_M) ** 2, OFF_ALTITUDE_CHI2)
+    return max(close, (difference / OFF_ALTITUDE_SIGMA_M) ** 2) - 1.0
 
 
 def _velocity_cost(event: TelemetryEvent, t: float, other: SourceTrack) -> float:

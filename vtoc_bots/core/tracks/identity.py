@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from vtoc_bots.core.tracks.evidence import FIRST_INTERVAL_SECONDS, INTERVAL_GROWTH, Evidence
@@ -64,13 +65,17 @@ class Identity:
     __slots__ = (
         "_trail_cache",
         "_trail_t",
+        "began",
         "candidate",
         "cell",
         "challenger",
         "entity_id",
         "evidence",
         "forced",
+        "forerunner",
+        "forerunners",
         "guests",
+        "heirs",
         "hits",
         "host",
         "how",
@@ -87,6 +92,7 @@ class Identity:
         "rivalry",
         "ship",
         "since",
+        "successor",
         "suitors",
         "t",
         "trail",
@@ -129,6 +135,24 @@ class Identity:
         self.candidate: Identity | None = None
         self.hits = self.misses = self.wins = 0
         self.challenger: Identity | None = None
+        self.began = math.inf
+        """Time of the first report that was compared with others."""
+        self.forerunners: dict[Identity, None] = {}
+        """Ended numbers of the same source, one of which this one may continue."""
+        self.heirs: dict[Identity, None] = {}
+        """New numbers of the same source that have this one among their forerunners."""
+        self.forerunner: Identity | None = None
+        """The ended number that this one continues."""
+        self.successor: Identity | None = None
+        """The number that continues this one, which has ended."""
+
+    def claim(self, numbers: Iterable[Identity]) -> None:
+        """Name the ended numbers that this one may continue, instead of those named before."""
+        for number in self.forerunners:
+            number.heirs.pop(self, None)
+        self.forerunners = dict.fromkeys(numbers)
+        for number in self.forerunners:
+            number.heirs[self] = None
 
     def root(self) -> Identity:
         """The identity that this one is merged with in the end, or itself."""

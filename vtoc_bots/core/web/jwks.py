@@ -17,6 +17,7 @@ logger = structlog.get_logger(__name__)
 KEPT_SECONDS: Final = 600.0
 AGAIN_SECONDS: Final = 30.0
 """How often at most the keys are read because a token names an unknown one: anybody can make up a key's name."""
+PROBE_SECONDS: Final = 60.0
 ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
 _PATH: Final = ("auth", "v1", ".well-known", "jwks.json")
 
@@ -40,6 +41,12 @@ class KeySet:
             await self._read(key_id)
         found = self._keys.get(key_id)
         return found.key if found is not None and found.algorithm_name == algorithm else None
+
+    async def probe(self) -> str | None:
+        """What `/readyz` shows: reads the keys where that was not done in this minute. Raises what reading raises."""
+        if self._clock.monotonic() - self._read_at > PROBE_SECONDS:
+            await self._read("")
+        return f"{len(self._keys)} keys"
 
     async def _read(self, key_id: str) -> None:
         began = self._read_at

@@ -199,7 +199,7 @@ def is_answer(outbound: Outbound) -> bool:
     """Whether printing it answers the line that it came of: a run's notices on the way do not."""
     if outbound.kind is OutboundKind.NOTICE:
         return outbound.message_id is not None
-    return outbound.kind in (OutboundKind.REPLY, OutboundKind.RESULT)
+    return outbound.kind in (OutboundKind.REPLY, OutboundKind.PAGE, OutboundKind.RESULT)
 
 
 def answered_id(outbound: Outbound) -> str | None:

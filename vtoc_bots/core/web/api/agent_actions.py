@@ -114,7 +114,7 @@ async def execute_action(call: Call, body: Execute) -> Executed:
     context = chat_context(body.model_dump(), call.request.headers)
 
     async def also(connection: Connection, run_id: UUID) -> None:
-        await queue_action(
+        is_new = await queue_action(
             connection,
             str(run_id),
             call.station.slug,
@@ -127,7 +127,8 @@ async def execute_action(call: Call, body: Execute) -> Executed:
             call.correlation_id,
         )
         action = await find_action(connection, str(run_id))
-        assert action is not None
+        if action is None or not is_new:
+            return  # the commit of the first try had succeeded
         row = call.parts.actions.audit(action, call.principal.actor)
         await write_effects(connection, call.correlation_id, Effects(audit=[row]))
 

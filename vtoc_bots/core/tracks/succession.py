@@ -1,0 +1,48 @@
+"""Which ended number of a source a new number of it continues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from vtoc_bots.core.tracks.gate import position_chi2
+from vtoc_bots.core.tracks.identity import Identity
+from vtoc_bots.core.tracks.report import Report
+
+LONGEST_GAP_REPORTS: Final = 3
+"""A number that has missed more reports than this when a new one begins is not continued by it."""
+ENDED_REPORTS: Final = 2
+"""A number that has missed so many reports has ended."""
+LONGEST_SEARCH_REPORTS: Final = 6
+CONTINUED_CHI2: Final = 13.816
+"""χ² 0.999 with two degrees of freedom, of the first position against where the ended number should be."""
+
+
+def forerunners(guest: Identity, sigma_m: float, report: Report, nearby: Iterable[Identity]) -> dict[Identity, None]:
+    """The numbers of the same source that may have ended just before this one's first report, about where it is."""
+    found: dict[Identity, None] = {}
+    for other in nearby:
+        if other is guest or other.rivalry != guest.rivalry or other.forced or other.successor is not None:
+            continue
+        if other.t >= report.t or other.evidence.overdue(report.t) > LONGEST_GAP_REPORTS:
+            continue
+        if position_chi2(other.members[0], sigma_m, report) <= CONTINUED_CHI2:
+            found[other] = None
+    return found
+
+
+def forerunner(guest: Identity) -> Identity | None:
+    """The one number that this one must be the continuation of, if by now there is only one, which only it claims.
+
+    Those that report again have not ended. Where one target's track is cut into pieces, joining them is known as
+    tracklet stitching; the idea is old, and is used here in its plainest form.
+    """
+    if guest.evidence.reports > LONGEST_SEARCH_REPORTS:
+        guest.claim(())
+        return None
+    guest.claim([other for other in guest.forerunners if other.t < guest.began and other.successor is None])
+    if len(guest.forerunners) != 1:
+        return None
+    (only,) = guest.forerunners
+    ended = only.evidence.overdue(guest.evidence.t) >= ENDED_REPORTS
+    return only if ended and len(only.heirs) == 1 else None

@@ -1,0 +1,35 @@
+"""Discord as a chat platform: slash commands, buttons, forms and messages in, embeds out."""
+
+from __future__ import annotations
+
+import importlib
+
+from vtoc_bots import PluginManifest, Settings, Transport, TransportContext, TransportSpec, hookimpl
+from vtoc_bots.plugins.discord.invite import app
+from vtoc_bots.plugins.discord.settings import DiscordSettings
+
+manifest = PluginManifest(
+    summary="Discord: slash commands, buttons, forms, threads",
+    required_settings=("DISCORD_BOT_TOKEN", "DISCORD_APP_ID"),
+    secrets=("DISCORD_BOT_TOKEN",),
+    hosts=("discord.com", "gateway.discord.gg"),
+    cli=app,
+)
+
+
+@hookimpl
+def vtoc_transports(settings: Settings) -> tuple[TransportSpec, ...]:
+    """Offers the application's bot."""
+    return (discord_spec(settings.read(DiscordSettings)),)
+
+
+def discord_spec(settings: DiscordSettings) -> TransportSpec:
+    """The transport of one Discord application."""
+
+    def opened(context: TransportContext) -> Transport:
+        # discord.py takes half a second to import: only a process that opens the transport pays.
+        module = importlib.import_module("vtoc_bots.plugins.discord.transport")
+        transport: Transport = module.DiscordTransport(context, settings)
+        return transport
+
+    return TransportSpec("discord", opened, account=settings.app_id)

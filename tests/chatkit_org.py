@@ -54,6 +54,8 @@ class ChatKitOrg:
         """What a request had that the contract does not: tests look that it stays empty."""
         self.manner: Callable[[], Manner] = lambda: None
         self.asked: list[tuple[str, str]] = []
+        self.traces: list[str] = []
+        """The traceparents of what was posted."""
         self._keys: dict[str, tuple[bytes, dict[str, Any]]] = {}
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -164,6 +166,7 @@ class ChatKitOrg:
     ) -> web.StreamResponse:
         """A request to post or edit, as the manner of the moment has it."""
         self.sends += 1
+        self.traces.append(request.headers.get("traceparent", ""))
         manner = self.manner()
         if isinstance(manner, tuple):
             return web.json_response({"message": "no"}, status=manner[0], headers=manner[1])

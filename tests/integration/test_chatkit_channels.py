@@ -13,9 +13,15 @@ from typing import Any
 import orjson
 import pytest
 import pytest_asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.chatkit_kit import Channels, open_channels
+from tests.platform_kit import until
 from tests.stands.chatkit import SECRET
+from vtoc_bots import Card, new_id
 from vtoc_bots.core.errors import TransientError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.store.urls import DatabaseUrls
@@ -149,8 +155,6 @@ async def test_an_approval_is_decided_by_its_buttons_and_shown_decided(channels:
 
 async def test_a_notice_opens_a_thread_of_its_own(channels: Channels) -> None:
     notices = channels.centre.runtime.notices
-    from vtoc_bots import Card, new_id
-
     for _ in range(2):
         await notices.send_to("chatkit:org-7:toc-s1", Card.of("Fuel is low", "Tank 2"), "fuel", new_id())
     posted = await channels.posted("Tank 2")
@@ -159,8 +163,6 @@ async def test_a_notice_opens_a_thread_of_its_own(channels: Channels) -> None:
 
 
 async def test_a_mission_gets_one_thread_and_is_told_which(channels: Channels) -> None:
-    from vtoc_bots import Card, new_id
-
     station = await channels.api.station("toc-s1")
     sql = "INSERT INTO ops.missions (station_id, code, name) VALUES ($1, 'M-7', 'Old one')"
     await at_station(channels, sql, station.id)
@@ -182,8 +184,6 @@ async def test_every_station_has_a_channel_of_its_name(channels: Channels) -> No
     async def there() -> bool:
         return len(channels.stand.org.channels) == 3
 
-    from tests.platform_kit import until
-
     await until(there, 20, lambda: str(channels.stand.org.channels))
     assert channels.stand.org.channels == {"toc-s1": "TOC-S1", "toc-s2": "TOC-S2", "toc-i1": "TOC-I1"}
 
@@ -191,47 +191,47 @@ async def test_every_station_has_a_channel_of_its_name(channels: Channels) -> No
 GOOD = b'{"id": "g1", "type": "message.created", "channel": "TOC-S1", "text": "/status"}'
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "headers"),
-    [
-        (401, GOOD, {SIGNATURE_HEADER: "0" * 64}),
-        (401, GOOD, {SIGNATURE_HEADER: signature_of("another", GOOD)}),
-        (401, GOOD, {SIGNATURE_HEADER: signature_of(SECRET, GOOD).upper()}),
-        (401, GOOD, {SIGNATURE_HEADER: "ü"}),
-        (401, GOOD, {}),
-        (401, GOOD, {"stamp": "-400"}),
-        (401, GOOD, {"stamp": "+400"}),
-        (401, b"\xff", {SIGNATURE_HEADER: "0" * 64}),
-        (400, b"", {}),
-        (400, b"{", {"stamp": "0"}),
-        (400, b"[1]", {"stamp": "0"}),
-        (400, b"\xff\xfe{}", {"stamp": "0"}),
-        (400, "{'text': 'ü'}".encode("latin-1"), {"stamp": "0"}),
-        (400, GOOD, {"stamp": "0", "Content-Type": "application/json; charset=utf-16"}),
-        (400, GOOD, {"stamp": "0", "Content-Type": "application/json; charset=latin-1"}),
-        (400, b"[" * 100_000, {"stamp": "0"}),
-        (400, b'{"channel": "TOC-S1"}', {"stamp": "0"}),
-        (400, b'{"channel": 7, "text": "x"}', {"stamp": "0"}),
-        (400, b'{"text": "x"}', {"stamp": "0"}),
-        (400, b'{"id": "a", "type": "action.invoked", "channel": "TOC-S1"}', {"stamp": "0"}),
-        (400, b'{"id": "a", "type": "message.created", "channel": "TOC-S1", "text": "x", "user": 3}', {"stamp": "0"}),
-        (400, b'{"id": {}, "type": "message.created", "channel": "TOC-S1", "text": "x"}', {"stamp": "0"}),
-        (413, b'{"text": "' + b"x" * 2**20 + b'"}', {"stamp": "0"}),
-        (202, b'{"id": "b", "type": "thread.renamed", "channel": "TOC-S1"}', {"stamp": "0"}),
-        (401, gzip.compress(GOOD)[:-9], {"stamp": "0", "Content-Encoding": "gzip"}),
-    ],
-)
-async def test_what_is_no_event_of_ours_leaves_nothing(
-    channels: Channels, status: int, body: bytes, headers: dict[str, str]
-) -> None:
-    signed = dict(headers)
-    stamp = signed.pop("stamp", None)
-    if stamp is not None:
-        at = str(int(time.time()) + int(stamp))
-        signed |= {SIGNATURE_HEADER: signature_of(SECRET, body, at), TIMESTAMP_HEADER: at}
-    elif body == b"":
-        signed[SIGNATURE_HEADER] = signature_of(SECRET, body)
-    assert await _post(channels, body, signed) == status
+BAD: list[tuple[int, bytes, dict[str, str]]] = [
+    (401, GOOD, {SIGNATURE_HEADER: "0" * 64}),
+    (401, GOOD, {SIGNATURE_HEADER: signature_of("another", GOOD)}),
+    (401, GOOD, {SIGNATURE_HEADER: signature_of(SECRET, GOOD).upper()}),
+    (401, GOOD, {SIGNATURE_HEADER: "ü"}),
+    (401, GOOD, {}),
+    (401, GOOD, {"stamp": "-400"}),
+    (401, GOOD, {"stamp": "+400"}),
+    (401, b"\xff", {SIGNATURE_HEADER: "0" * 64}),
+    (400, b"", {}),
+    (400, b"{", {"stamp": "0"}),
+    (400, b"[1]", {"stamp": "0"}),
+    (400, b"\xff\xfe{}", {"stamp": "0"}),
+    (400, "{'text': 'ü'}".encode("latin-1"), {"stamp": "0"}),
+    (400, GOOD, {"stamp": "0", "Content-Type": "application/json; charset=utf-16"}),
+    (400, GOOD, {"stamp": "0", "Content-Type": "application/json; charset=latin-1"}),
+    (400, b"[" * 100_000, {"stamp": "0"}),
+    (400, b'{"channel": "TOC-S1"}', {"stamp": "0"}),
+    (400, b'{"channel": 7, "text": "x"}', {"stamp": "0"}),
+    (400, b'{"text": "x"}', {"stamp": "0"}),
+    (400, b'{"id": "a", "type": "action.invoked", "channel": "TOC-S1"}', {"stamp": "0"}),
+    (400, b'{"id": "a", "type": "message.created", "channel": "TOC-S1", "text": "x", "user": 3}', {"stamp": "0"}),
+    (400, b'{"id": {}, "type": "message.created", "channel": "TOC-S1", "text": "x"}', {"stamp": "0"}),
+    (413, b'{"text": "' + b"x" * 2**20 + b'"}', {"stamp": "0"}),
+    (202, b'{"id": "b", "type": "thread.renamed", "channel": "TOC-S1"}', {"stamp": "0"}),
+    (401, gzip.compress(GOOD)[:-9], {"stamp": "0", "Content-Encoding": "gzip"}),
+]
+
+
+async def test_what_is_no_event_of_ours_leaves_nothing(channels: Channels) -> None:
+    answered = []
+    for _, body, headers in BAD:
+        signed = dict(headers)
+        stamp = signed.pop("stamp", None)
+        if stamp is not None:
+            at = str(int(time.time()) + int(stamp))
+            signed |= {SIGNATURE_HEADER: signature_of(SECRET, body, at), TIMESTAMP_HEADER: at}
+        elif body == b"":
+            signed[SIGNATURE_HEADER] = signature_of(SECRET, body)
+        answered.append(await _post(channels, body, signed))
+    assert answered == [status for status, _, _ in BAD]
     assert await inbox(channels) == []
 
 
@@ -292,3 +292,38 @@ async def test_it_is_on_disk_before_it_is_acknowledged(channels: Channels, monke
     assert not posting.done()
     gate.set()
     assert await posting == 202
+
+
+async def test_one_trace_runs_from_the_webhook_to_the_post(channels: Channels) -> None:
+    given = "4bf92f3577b34da6a3ce929d0e0e4736"
+    body = orjson.dumps(
+        {"id": "t1", "type": "message.created", "channel": "TOC-S1", "user": {"id": "u-ada"}, "text": "/status"}
+    )
+    headers = {SIGNATURE_HEADER: signature_of(SECRET, body), "traceparent": f"00-{given}-00f067aa0ba902b7-01"}
+    assert await _post(channels, body, headers) == 202
+    await channels.posted("active runs")
+    assert [found.split("-")[1] for found in channels.stand.org.traces] == [given]
+
+
+async def test_what_begins_at_the_webhook_is_one_trace_to_the_runs_result(
+    channels: Channels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    await channels.event("@agent count what=cloves", thread_id="T1")
+    await channels.posted("Counted cloves")
+    await channels.centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown')", 0)
+
+    def together() -> set[str]:
+        spans = exporter.get_finished_spans()
+        first = next(found for found in spans if found.name == "accept")
+        assert first.context is not None
+        return {each.name for each in spans if each.context and each.context.trace_id == first.context.trace_id}
+
+    async def whole() -> bool:
+        return {"accept", "chat", "run", "step", "reply", "chatkit post"} <= together()
+
+    await until(whole, 20, lambda: str(together()))
+    provider.shutdown()

@@ -82,7 +82,8 @@ class Webhook:
         minute = int(stamp if stamp is not None else self._clock.now().timestamp()) // 60
         bare_id = f"{hashlib.sha256(body).hexdigest()}:{minute}"
         try:
-            return message_from_event(event, self._account, bare_id)
+            message = message_from_event(event, self._account, bare_id)
+            return message and replace(message, trace=request.headers.get("traceparent"))
         except Malformed as error:
             raise web.HTTPBadRequest(text=f"this is not an event of a channel: {error}") from error
 

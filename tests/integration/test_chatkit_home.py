@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import time
 from collections.abc import AsyncIterator
@@ -203,3 +204,16 @@ def _admin() -> Any:
     from vtoc_bots import Level
 
     return Level.ADMIN
+
+
+async def test_without_the_extra_everything_but_the_server_works_and_says_why(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    headers = {"Authorization": f"Bearer {api.tokens['operator']}"}
+    url = f"{api.centre.runtime.address}/chatkit"
+    async with api.session.post(url, json={"type": "threads.list", "params": {}}, headers=headers) as answer:
+        assert answer.status == 503
+        assert "pip install 'vtoc-bots[chatkit]'" in (await answer.json())["detail"]
+    assert "vtoc-bots[chatkit]" in await transport_of(api).probe()
+    assert await event(api, text="all quiet") == 202

@@ -25,7 +25,7 @@ _MAKE: Final = f"""WITH made AS (
     SELECT {_THREAD}, t.deleted_at FROM made t
     UNION ALL
     SELECT {_THREAD}, t.deleted_at FROM vtoc_engine.threads t
-        WHERE t.id = $1 OR ($5::text IS NOT NULL AND t.channel = $3 AND t.purpose = $5)
+        WHERE t.channel = $3 AND (t.id = $1 OR ($5::text IS NOT NULL AND t.purpose = $5))
     LIMIT 1"""
 _LIST: Final = f"""SELECT {_THREAD} FROM vtoc_engine.threads t
     LEFT JOIN vtoc_engine.threads a ON a.id = $3
@@ -109,12 +109,12 @@ class ThreadRows:
 
     async def make(self, station: str, channel: str, thread_id: str, body: str, purpose: str | None = None) -> str:
         """The thread of that id, or of that purpose in the channel, made for everybody at the station where there is
-        none; its id. Raises NotFound for one that was deleted."""
+        none; its id. Raises NotFound for one that was deleted, or is another channel's."""
         row = await self._store.fetchrow(_MAKE, thread_id, station, channel, None, purpose, body, idempotent=True)
         if row is None:  # somebody made it at the same time, after this statement began
             row = await self._store.fetchrow(_MAKE, thread_id, station, channel, None, purpose, body, idempotent=True)
         if row is None or row["deleted_at"] is not None:
-            raise NotFound(f"the thread {thread_id} was deleted")
+            raise NotFound(f"there is no thread {thread_id} in {channel} any more")
         return str(row["id"])
 
     async def threads(self, viewer: Viewer, after: str | None, limit: int, *, newest_first: bool) -> list[Row]:

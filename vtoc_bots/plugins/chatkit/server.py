@@ -25,8 +25,8 @@ from chatkit.types import (
 from pydantic import ValidationError
 
 from vtoc_bots import NotFound, Refusal, ThreadRows, VtocError, parse_short_id, short_id
-from vtoc_bots.plugins.chatkit.server_store import ITEM, Accept, PostgresStore
-from vtoc_bots.plugins.chatkit.speaking import LONGEST_TITLE, Request, commanded, conversation_of, pressed
+from vtoc_bots.plugins.chatkit.server_store import ITEM, Accept, PostgresStore, title_of
+from vtoc_bots.plugins.chatkit.speaking import Request, commanded, conversation_of, pressed
 from vtoc_bots.plugins.chatkit.telling import Teller
 from vtoc_bots.plugins.chatkit.watch import ThreadWatch
 from vtoc_bots.plugins.chatkit.widgets import PRESS
@@ -108,7 +108,7 @@ class VtocChatKitServer(ChatKitServer[Request]):
         """Follow the thread until what was asked for is answered."""
         if input_user_message is not None:
             if thread.title is None:
-                thread.title = _title(input_user_message)
+                thread.title = title_of(input_user_message)
             if input_user_message.id not in context.accepted:  # it is retried: handed over again under its own id
                 row = await self._rows.thread(context.viewer, thread.id)
                 item = await self._rows.item(thread.id, context.viewer.name, input_user_message.id)
@@ -214,11 +214,6 @@ def _broken(why: str) -> bytes:
 
 def _bits(run_id: Any) -> int | None:
     return parse_short_id(short_id(UUID(str(run_id))))
-
-
-def _title(item: UserMessageItem) -> str:
-    text = " ".join("".join(part.text for part in item.content).split())
-    return text[:LONGEST_TITLE] or "Conversation"
 
 
 __all__ = ["CANCEL", "COMMAND", "FOLLOW", "PRESS", "VtocChatKitServer"]

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from vtoc_bots import Attachment as MessageFile
 from vtoc_bots import Message, Refusal, ThreadRows, VtocError, new_id
 from vtoc_bots import ThreadItem as ItemRow
-from vtoc_bots.plugins.chatkit.speaking import Request, answered, pressed, said
+from vtoc_bots.plugins.chatkit.speaking import LONGEST_TITLE, Request, answered, pressed, said
 
 ITEM: Final[TypeAdapter[ThreadItem]] = TypeAdapter(ThreadItem)
 ATTACHMENT: Final[TypeAdapter[Attachment]] = TypeAdapter(Attachment)
@@ -101,6 +101,9 @@ class PostgresStore(Store[Request], AttachmentStore[Request]):
         row = await self.rows.thread(context.viewer, thread_id)
         body = item.model_dump_json(exclude={"attachments": {"__all__": {"metadata"}}})
         context.since = await self.rows.write(thread_id, [ItemRow(item.id, body)])
+        thread = ThreadMetadata.model_validate_json(row["body"])
+        if thread.title is None:  # now, because a client may leave before the SDK saves the title that it is told
+            await self.save_thread(thread.model_copy(update={"title": title_of(item)}), context)
         await self.hand_over(row, item, context)
 
     async def hand_over(self, row: Any, item: UserMessageItem, context: Request) -> None:
@@ -187,6 +190,12 @@ class PostgresStore(Store[Request], AttachmentStore[Request]):
             facts = orjson.loads(row["body"])
             found.append(MessageFile(facts["name"], facts["mime_type"], row["size"], blob=row["blob"]))
         return tuple(found)
+
+
+def title_of(item: UserMessageItem) -> str:
+    """What a thread is called by what was said first in it."""
+    text = " ".join("".join(part.text for part in item.content).split())
+    return text[:LONGEST_TITLE] or "Conversation"
 
 
 def _within(limit: int) -> int:

@@ -116,7 +116,7 @@ async def open_api(
     urls: DatabaseUrls, folder: Path, playbooks: dict[str, str] | None = None, **environ: str
 ) -> AsyncIterator[Api]:
     """A running centre with its API, and the tokens `observer`, `operator`, `lead`, `other` and `intel`."""
-    (folder / "config").mkdir()
+    (folder / "config").mkdir(exist_ok=True)
     (folder / "config" / "stations.yml").write_text(STATIONS)
     variables = {
         "API_PORT": "0",

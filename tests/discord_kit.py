@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -10,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tests import discord_payloads as payloads
-from tests.centre_kit import Centre, CentrePlugin, RoomTransport
+from tests.centre_kit import Centre, CentrePlugin
 from tests.discord_people import Person, until
 from tests.discord_server import TOKEN, FakeDiscord
-from vtoc_bots import ActionContext, Button, Buttons, Card, Context, action, command, hookimpl
+from vtoc_bots import ActionContext, Button, Buttons, Caps, Card, Context, action, command, hookimpl
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.clock import SystemClock
-from vtoc_bots.core.runtime import Duties, Runtime
-from vtoc_bots.core.settings import load_settings
+from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.store.urls import DatabaseUrls
+from vtoc_bots.testing import Profile, World
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010804000000b51c0c020000000b4944415478da6364f80f00010501012718e366"
@@ -67,9 +66,9 @@ class AheadClock(SystemClock):
 class DiscordCentre(Centre):
     """A running centre, and the Discord that its people are on."""
 
-    def __init__(self, runtime: Runtime, plugin: CentrePlugin, discord: FakeDiscord, clock: AheadClock) -> None:
-        super().__init__(runtime, plugin)
-        self.discord, self.clock = discord, clock
+    def __init__(self, world: World, plugin: CentrePlugin, discord: FakeDiscord) -> None:
+        super().__init__(world, plugin)
+        self.discord = discord
         self._people = 0
 
     async def operator(self, name: str, level: Level = Level.ADMIN) -> Person:
@@ -85,9 +84,10 @@ class DiscordCentre(Centre):
         return Person(self.discord, name, self._people)
 
     def later(self, **period: float) -> None:
-        """Move all clocks ahead."""
-        self.clock.ahead += timedelta(**period)
-        self.discord.ahead = self.clock.ahead
+        """Move the process's clock and Discord's ahead."""
+        span = timedelta(**period)
+        self.world.clock.advance(span.total_seconds())
+        self.discord.ahead += span
 
 
 def discord_variables(discord: FakeDiscord, **more: str) -> dict[str, str]:
@@ -114,44 +114,35 @@ async def running(
     connected: bool = True,
 ) -> AsyncIterator[DiscordCentre]:
     """A running centre with these playbooks (YAML by id), once its shard has a session and its commands are there."""
-    (folder / "playbooks").mkdir(exist_ok=True)
-    (folder / "config").mkdir(exist_ok=True)
-    if stations is not None:
-        (folder / "config" / "stations.yml").write_text(stations)
-    for name, text in (playbooks or {}).items():
-        (folder / "playbooks" / f"{name}.yml").write_text(f"id: {name}\ntitle: {name}\n{text}")
-    variables = {
-        "DATABASE_URL": urls.main.text,
-        "DATABASE_ADMIN_URL": urls.admin.text,
-        "VTOC_SWEEP_SECONDS": "0.2",
-        "VTOC_COMMANDS_PER_MINUTE": "1000",
-        "VTOC_HANDLER_TIMEOUT_SECONDS": "5",
-        "API_PORT": "0",
-        "VTOC_API_HOST": "127.0.0.1",
-        **discord_variables(discord),
-        **(environ or {}),
-    }
-    clock = AheadClock()
-    settings = load_settings(folder / "config", folder / "data", environ=variables)
-    plugin = CentrePlugin(RoomTransport(), folder / "playbooks")
-    duties = Duties(web=web, sources=False)
-    runtime = Runtime(settings, duties, clock=clock, plugins={"centre": plugin, "kit": KitPlugin()})
-    task = asyncio.create_task(runtime.run())
+    plugin = CentrePlugin()
+    world = World(
+        urls,
+        folder,
+        plugins={"centre": plugin, "kit": KitPlugin()},
+        playbooks={name: f"id: {name}\ntitle: {name}\n{text}" for name, text in (playbooks or {}).items()},
+        platforms=[Profile("room", Caps(edit=True, buttons=True, looks_up_receipts=True), 10**9)],
+        config={} if stations is None else {"stations.yml": stations},
+        environ={
+            "VTOC_COMMANDS_PER_MINUTE": "1000",
+            "API_PORT": "0",
+            "VTOC_API_HOST": "127.0.0.1",
+            **discord_variables(discord),
+            **(environ or {}),
+        },
+        duties=Duties(web=web, sources=False),
+    )
 
     def ready() -> bool:
-        if task.done():
-            task.result()
         live = any(len(session.events) >= 2 for session in discord.gateway.live)
-        return runtime.ready.is_set() and (not connected or (live and discord.puts > 0))
+        return not connected or (live and discord.puts > 0)
 
-    try:
-        await until(ready, 30, lambda: "the centre did not become ready")
-        yield DiscordCentre(runtime, plugin, discord, clock)
-    finally:
-        plugin.gate.set()
-        runtime.stop()
-        await task
-        assert discord.refused == []
+    async with world:
+        try:
+            await until(ready, 30, lambda: "the centre did not become ready")
+            yield DiscordCentre(world, plugin, discord)
+        finally:
+            plugin.gate.set()
+    assert discord.refused == []
 
 
 def answer_kind(held: Any) -> tuple[int, bool] | None:

@@ -98,7 +98,9 @@ if TYPE_CHECKING:
         Services,
         SourceState,
         Telemetry,
+        Tools,
     )
+    from vtoc_bots.core.questions import Inquiry, PersonNeeded, Question
     from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.store.run_views import RunView
     from vtoc_bots.core.store.threads import ThreadItem, ThreadRows, Viewer
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
         knots,
         nm,
     )
+    from vtoc_bots.core.tools import Diagnosis, ToolFile, ToolResult
     from vtoc_bots.core.tracks.merger import MergeSettings, TrackMerger
     from vtoc_bots.core.tracks.model import Track, TrackPoint, TrackSource
     from vtoc_bots.core.transports import (
@@ -158,19 +161,20 @@ __all__ = [
     "Busy", "Button", "Buttons", "Caller", "Caps", "Capture", "CaptureFeed", "Card", "ChatKitOrganisation",
     "ChatKitServer", "Choices", "Circle", "Clock", "CommandName", "CommandSpec", "ConfigError", "ConflatingQueue",
     "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined", "DecodeCounts", "Decoder",
-    "DecodesDocuments", "Distance", "Divider", "Duration", "EventSet", "Fields", "File", "FilePoller", "Forbidden",
-    "Form", "FormField", "HttpPoller", "Image", "Inbox", "Invalid", "Level", "LiveFeed", "LooksUpReceipts",
-    "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator",
-    "Outbound", "OutboundKind", "Pair", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest",
-    "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands", "RateLimited", "Reader", "Receipt", "Refusal",
-    "Refused", "Rejected", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes",
-    "Service", "ServiceHttp", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station",
-    "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem",
-    "ThreadRows", "Thresholds", "TimeCheck", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource",
-    "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain", "Unknown", "UsageError", "Verdict",
-    "Viewer", "VtocError", "action", "bearing_deg", "check_signature", "check_times", "command", "command_card",
-    "distance_m", "feet", "hookimpl", "knots", "list_card", "markup", "new_id", "nm", "parse_short_id", "read_events",
-    "read_tracks", "short_id", "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
+    "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration", "EventSet", "Fields", "File", "FilePoller",
+    "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed",
+    "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext",
+    "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan", "PlanStep",
+    "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "PublishesCommands",
+    "Question", "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected", "ReportsHealth", "Rest", "RunId",
+    "RunView", "SendError", "Sender", "ServesRoutes", "Service", "ServiceHttp", "Services", "Settings", "Severity",
+    "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader", "Telemetry", "TelemetryEvent",
+    "TerminalOptions", "Text", "ThreadItem", "ThreadRows", "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools",
+    "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
+    "TransportContext", "TransportSpec", "Uncertain", "Unknown", "UsageError", "Verdict", "Viewer", "VtocError",
+    "action", "bearing_deg", "check_signature", "check_times", "command", "command_card", "distance_m", "feet",
+    "hookimpl", "knots", "list_card", "markup", "new_id", "nm", "parse_short_id", "read_events", "read_tracks",
+    "short_id", "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
 
@@ -209,8 +213,9 @@ _HOMES = {
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "ActionContext ActionSpec Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
-        " Services SourceState Telemetry"
+        " Services SourceState Telemetry Tools"
     ),
+    "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",
     "store.run_views": "RunView",
     "store.threads": "ThreadItem ThreadRows Viewer",
@@ -218,6 +223,7 @@ _HOMES = {
         "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
         " knots nm"
     ),
+    "tools": "Diagnosis ToolFile ToolResult",
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
     "transports": (

@@ -91,6 +91,15 @@ def chat(
 
 
 @app.command()
+def mcp(config: Config = CONFIG, data: Data = DATA) -> None:
+    """Speak MCP on stdin and stdout, as the user of the data folder; logs go to DATA/log. Over HTTP it is at /mcp."""
+    from vtoc_bots.core.runtime import Duties
+
+    duties = Duties(worker=None, web=False, transports=False, sources=False, stdio=True)
+    _exit_with(lambda: _run(config, data, duties, None, None, 0.0, logs_to_file=True))
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="A capture.")],
     type: Annotated[str, typer.Option(help="The connector's type, e.g. adsb.")],

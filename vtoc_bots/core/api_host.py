@@ -35,6 +35,7 @@ from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.endpoint import Endpoint
+from vtoc_bots.core.web.mcp.host import McpHost
 from vtoc_bots.core.web.openapi import docs_page, openapi
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.run_watch import RunWatch
@@ -101,6 +102,7 @@ class ApiHost:
             chat=self.chat,
             own_station=settings.station.slug,
         )
+        self.mcp = McpHost(settings, self._parts)
 
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sends a request that is for no operation of ours. Raises Refusal: 401, 403 for another's station."""
@@ -115,6 +117,7 @@ class ApiHost:
     def add_routes(self, app: web.Application) -> None:
         """Serve the operations, their description, and the page that shows it."""
         app.add_routes([Endpoint(operation, self._parts).route for operation in OPERATIONS])
+        self.mcp.add_routes(app)
         document = openapi(OPERATIONS, vtoc_bots.__version__)
         encoded, page = orjson.dumps(document), docs_page(document).encode()
         # The page's one style is allowed by its hash; nothing else may run or load there.

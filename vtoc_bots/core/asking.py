@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
+from vtoc_bots.core.access import Station
 from vtoc_bots.core.commands import (
     Call,
     CommandSpec,
@@ -74,7 +75,7 @@ class Asking:
             if spec is None:
                 text = f"/{message.command}"
                 raise Misread(text, self._desk.commands.unknown(text))
-            call = self._whole(bind_values(spec, message.arguments))
+            call = await self._whole(bind_values(spec, message.arguments), message)
             return Asked(call, text_of_missing(call) if isinstance(call, MissingArguments) else "")
         text = message.text.strip()
         if len(text) > LONGEST_TEXT:
@@ -101,11 +102,11 @@ class Asking:
             raise UsageError(f"there is no command /{command} any more")
         return spec
 
-    def completed(self, command: str, given: Mapping[str, Any]) -> Call | MissingArguments:
+    async def completed(self, command: str, given: Mapping[str, Any], message: Message) -> Call | MissingArguments:
         """A command with these values. Raises InvalidValues by parameter, UsageError where the command is gone."""
-        call = self._whole(bind_values(self.spec(command), given))
+        call = await self._whole(bind_values(self.spec(command), given), message)
         if isinstance(call, Call):
-            errors = self._desk.input_errors(call)
+            errors = await self._desk.input_errors(call, await self._station_of(message))
             if errors:
                 raise InvalidValues("; ".join(f"{name}: {text}" for name, text in errors.items()), errors)
         return call
@@ -183,7 +184,7 @@ class Asking:
             call = self._desk.commands.parse(text, may=lambda spec: self._desk.may(operator, station, spec))
         except UsageError as error:
             raise Misread(text, error) from error
-        return Asked(self._whole(call), text)
+        return Asked(await self._whole(call, message), text)
 
     async def _of_form(self, message: Message) -> Asked:
         original = await self._original(message)
@@ -192,7 +193,8 @@ class Asking:
             raise UsageError(_STALE_FORM)
         given = {name: value for name, value in message.arguments.items() if value not in (None, "")}
         try:
-            return Asked(self.completed(asked.call.spec.name, {**asked.call.given, **given}), asked.text)
+            call = await self.completed(asked.call.spec.name, {**asked.call.given, **given}, message)
+            return Asked(call, asked.text)
         except InvalidValues as error:
             raise InvalidForm(asked.text, error) from error
 
@@ -210,11 +212,14 @@ class Asking:
             raise UsageError(_STALE_FORM)
         return original
 
-    def _whole(self, call: Call | MissingArguments) -> Call | MissingArguments:
-        """A playbook lacks what its own inputs lack."""
-        if isinstance(call, MissingArguments):
+    async def _station_of(self, message: Message) -> Station:
+        return await self._people.station_of(message, await self._people.sender(message))
+
+    async def _whole(self, call: Call | MissingArguments, message: Message) -> Call | MissingArguments:
+        """A playbook lacks what its own inputs lack, and an answer what the question asks for."""
+        if isinstance(call, MissingArguments) or not call.spec.inputs:
             return call
-        fields = self._desk.missing_inputs(call)
+        fields = await self._desk.missing_inputs(call, await self._station_of(message))
         if not fields:
             return call
         given = {name: value for name, value in call.arguments().items() if value is not None}

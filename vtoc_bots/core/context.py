@@ -9,6 +9,7 @@ from uuid import UUID
 from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.messages import Message
 from vtoc_bots.core.ports import Blobs, Clock, Services
+from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.store.effects import Effects
 
 if TYPE_CHECKING:
@@ -52,6 +53,16 @@ class Context:
     def blobs(self) -> Blobs:
         """Where pictures and files go."""
         return self.services.blobs
+
+    @property
+    def inquiry(self) -> Inquiry:
+        """A command asks nobody anything."""
+        return Inquiry()
+
+    @property
+    def can_ask(self) -> bool:
+        """An action that needs an answer of a person is a step of a playbook."""
+        return False
 
     async def act(self, name: str, **inputs: Any) -> Any:
         """Call an action by name; returns its result. For what takes less than the handler's ten seconds."""

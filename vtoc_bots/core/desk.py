@@ -16,6 +16,7 @@ from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
 from vtoc_bots.core.playbooks.cards import dry_run_card
 from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, input_errors
+from vtoc_bots.core.playbooks.inquiries import ANSWER, OpenQuestion, values_of
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.start import playbook_ask, run_row
@@ -66,19 +67,52 @@ class Desk:
         """The names that parameters' values are chosen from at a station."""
         return _Names(self, station)
 
-    def missing_inputs(self, call: Call) -> tuple[FormField, ...]:
-        """What the playbook of a ``/playbook`` call still needs; nothing for any other command."""
-        playbook = self.playbook_of(call)
-        if playbook is None or input_errors(playbook, call.inputs):
+    async def missing_inputs(self, call: Call, station: Station) -> tuple[FormField, ...]:
+        """What a ``/playbook`` or ``/answer`` call still needs; nothing for any other command."""
+        asked = await self._asked_by(call, station)
+        if asked is None or input_errors(asked, call.inputs):
             return ()
-        return bind_inputs(playbook, call.inputs).missing
+        return bind_inputs(asked, call.inputs).missing
 
-    def input_errors(self, call: Call) -> dict[str, str]:
-        """What is wrong with the inputs of a ``/playbook`` call, by input."""
-        playbook = self.playbook_of(call)
-        if playbook is None:
+    async def input_errors(self, call: Call, station: Station) -> dict[str, str]:
+        """What is wrong with the inputs of a ``/playbook`` or ``/answer`` call, by input."""
+        asked = await self._asked_by(call, station)
+        if asked is None:
             return {}
-        return {name: str(error) for name, error in input_errors(playbook, call.inputs).items()}
+        return {name: _for(call, str(error)) for name, error in input_errors(asked, call.inputs).items()}
+
+    async def _asked_by(self, call: Call, station: Station) -> Playbook | None:
+        """What asks for the call's inputs: a playbook, or a question that a run waits with."""
+        if call.spec.name == ANSWER:
+            found = await self._question(station, str(call.values["run"]))
+            return None if found is None else found.form
+        return self.playbook_of(call)
+
+    async def _question(self, station: Station, short: str) -> OpenQuestion | None:
+        bits = parse_short_id(short)
+        row = None if bits is None else await self._runs.question(station.slug, bits)
+        return None if row is None else OpenQuestion(*row.values())
+
+    async def answer(self, ctx: Context, short: str, given: Mapping[str, Any] | None) -> Card:
+        """Answer the question that a run waits with; None declines. One's own run, or with a lead's level anyone's.
+
+        Raises NotFound where no question waits, Forbidden, and UsageError for values that won't do.
+        """
+        found = await self._question(ctx.station, short)
+        if found is None:
+            raise NotFound(f"run {short.upper()} waits for no answer; /run {short.upper()} shows how it is")
+        operator = ctx.known()
+        if found.operator_id != operator.id:
+            from_lead = await self.access.decide(operator, ctx.station, Ask("command:answer", Level.LEAD))
+            if not from_lead.allowed:
+                raise Forbidden(f"you did not start this run, and {from_lead.reason}")
+        action, values = "decline", {}
+        if given is not None:
+            action, values = "accept", values_of(found.question, found.run_id, given)
+        said = {"action": action, "values": values, "by": operator.name, "at": self._clock.now().isoformat()}
+        if not await self._runs.answer_question(found.run_id, found.step, found.question.id, said):
+            return Card.of("Too late", "That was answered already.", severity=Severity.WARNING)
+        return Card.of("", "Noted; the run goes on." if given is not None else "Declined; the run goes on.")
 
     def playbook_of(self, call: Call) -> Playbook | None:
         """The playbook of a ``/playbook`` call; None for any other command, and where there is none of that id."""
@@ -225,6 +259,11 @@ class Desk:
         run_id, step = waiting
         said = {"text": text, "operator": ctx.known().name, "at": self._clock.now().isoformat()}
         return await self._runs.answer(run_id, step, said)
+
+
+def _for(call: Call, text: str) -> str:
+    """An error's text with the command that was given in it."""
+    return text.replace("/playbook ", f"/{call.spec.name} ")
 
 
 class _Names:

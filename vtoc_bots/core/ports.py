@@ -13,11 +13,14 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
 if TYPE_CHECKING:
     import aiohttp
     from pydantic import BaseModel
+
+    from vtoc_bots.core.tools import Diagnosis, ToolResult
 
 
 class Clock(Protocol):
@@ -148,6 +151,16 @@ class ActionContext(Protocol):
         """Telemetry and the other shared services."""
         ...
 
+    @property
+    def inquiry(self) -> Inquiry:
+        """What a person answered in this step, and what the action remembers of it; see `PersonNeeded`."""
+        ...
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to be asked: a run that was started where people are."""
+        ...
+
     async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Tell the asker how far it is; coalesced, may be dropped."""
         ...
@@ -227,6 +240,23 @@ class Telemetry(Protocol):
         ...
 
 
+class Tools(Protocol):
+    """Tools of other services: those of the MCP servers in config/mcp.yml."""
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that have diagnostics."""
+        ...
+
+    async def call(self, ctx: ActionContext, server: str, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call a tool. Raises PersonNeeded, TransientError, NotFound, and ActionError with the tool's own words."""
+        ...
+
+    async def diagnose(self, ctx: ActionContext, system: str) -> list[Diagnosis]:
+        """Call every tool that checks a system; what each found. Raises NotFound."""
+        ...
+
+
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
 
@@ -238,6 +268,11 @@ class Services(Protocol):
     @property
     def blobs(self) -> Blobs:
         """Large results."""
+        ...
+
+    @property
+    def tools(self) -> Tools:
+        """Tools of MCP servers."""
         ...
 
     def session(self, station: Station) -> Any:

@@ -195,7 +195,8 @@ class Router:
                 return None, Card.of("", "Cancelled.")
             return await self._asking.read(message), None
         try:
-            call = self._asking.completed(dialog.command, {**dialog.given, dialog.asked: answer.strip()})
+            given = {**dialog.given, dialog.asked: answer.strip()}
+            call = await self._asking.completed(dialog.command, given, message)
         except InvalidValues as error:
             return None, ask_again(ctx.effects, message, dialog, self._asking.spec(dialog.command), error)
         end_dialog(ctx.effects, message, dialog)

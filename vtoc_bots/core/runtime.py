@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
 from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
+from vtoc_bots.core.clients.mcp.config import load_mcp
+from vtoc_bots.core.clients.mcp.servers import McpServers
 from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errors import StartupError
+from vtoc_bots.core.errors import StartupError, VtocError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.hands import Hands
 from vtoc_bots.core.ids import new_id
@@ -60,6 +63,7 @@ from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.partitions import keep_partitions
+from vtoc_bots.core.store.run_views import RunViews
 from vtoc_bots.core.store.runs import RunRows
 from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.sweeps import Sweeps
@@ -84,6 +88,8 @@ class Duties:
     web: bool = True
     transports: bool = True
     sources: bool = True
+    stdio: bool = False
+    """Speak MCP on stdin and stdout, and end with stdin."""
 
 
 class Runtime:
@@ -182,9 +188,13 @@ class Runtime:
             decoder=decoder_maker(specs),
             thin_seconds=settings.thin_seconds,
         )
-        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices)
-        self.approvals = Approvals(store, self.access, clock, self.notices)
         self.health = Health(clock, self.metrics)
+        self.clients = Clients(self.health.register)
+        stack.push_async_callback(self.clients.close)
+        servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
+        self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
+        self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices, self.mcp)
+        self.approvals = Approvals(store, self.access, clock, self.notices)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
@@ -199,8 +209,6 @@ class Runtime:
             self.health.check,
             self._about(),
         )
-        self.clients = Clients(self.health.register)
-        stack.push_async_callback(self.clients.close)
         self.api = ApiHost(
             settings,
             loaded,
@@ -311,6 +319,9 @@ class Runtime:
             account, transport, inbox = terminal
             await self._own_terminal(account)
             self.parts.forever(TERMINAL, lambda: self._terminal(transport, inbox))
+        if self.duties.stdio:
+            self.parts.forever("run_watch", self.api.watch.run)
+            self.parts.forever("stdio", self._stdio)
         self.host.run()
         if self.duties.worker:
             self._work()
@@ -325,6 +336,7 @@ class Runtime:
         server = WebServer(app, settings.listen_host, settings.api_port, take_free_port=settings.embedded)
         self.address = await server.start()
         self.parts.forever("run_watch", self.api.watch.run)
+        self.parts.forever("mcp_sessions", self.api.mcp.run)
         stack.push_async_callback(server.close)
 
     async def _own_terminal(self, account: str) -> None:
@@ -332,6 +344,19 @@ class Runtime:
         name = user_name()
         await self.operators.own(name, TERMINAL, account, name, Level.ADMIN)
         self.router.unlimited.add((TERMINAL, account))
+
+    async def _stdio(self) -> None:
+        """MCP on stdin and stdout, for the user of the data folder, who is admin as in the terminal."""
+        name = user_name()
+        operator = await self.operators.own(name, "stdio", "", name, Level.ADMIN)
+        try:
+            await self.api.mcp.stdio(operator, await self.people.station(self.settings.station.slug))
+        except VtocError as error:
+            self.exit_code = 2
+            logger.error("stdio_ended", error=str(error))
+            print(f"vtoc-bots: {error}", file=sys.stderr)
+        self.stop()
+        await asyncio.Event().wait()
 
     async def _terminal(self, transport: Transport, inbox: TransportInbox) -> None:
         try:
@@ -346,6 +371,8 @@ class Runtime:
         self.parts.forever("handle_keeper", self.handle_keeper.run)
         self.parts.forever("run_keeper", self.runner.keeper.run)
         self.parts.forever("progress", self.board.run)
+        self.parts.forever("mcp", self.mcp.run)
+        self.parts.forever("held", lambda: self.runner.held.run(RunViews(self.store), self.runner.advance))
         self.parts.take(Lane("handle", {HANDLE: self.router.handle}, HANDLERS))
         self.parts.take(Lane("advance", {ADVANCE: self.runner.advance}, STEPS))
         self.parts.hold(f"worker:{self.holder}", lambda epoch: asyncio.Event().wait())

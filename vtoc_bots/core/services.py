@@ -10,15 +10,23 @@ from vtoc_bots.core.cards import Card
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
-from vtoc_bots.core.ports import Blobs, Telemetry
+from vtoc_bots.core.ports import Blobs, Telemetry, Tools
 from vtoc_bots.core.store.pool import Store
 
 
 class SharedServices:
     """Implements ports.Services over the store."""
 
-    def __init__(self, store: Store, telemetry: Telemetry, blobs: Blobs, library: Library, notices: Notices) -> None:
-        self.telemetry, self.blobs = telemetry, blobs
+    def __init__(
+        self,
+        store: Store,
+        telemetry: Telemetry,
+        blobs: Blobs,
+        library: Library,
+        notices: Notices,
+        tools: Tools,
+    ) -> None:
+        self.telemetry, self.blobs, self.tools = telemetry, blobs, tools
         self._store, self._library, self._notices = store, library, notices
 
     def session(self, station: Station) -> Any:

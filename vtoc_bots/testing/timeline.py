@@ -79,9 +79,10 @@ class Timeline:
 
     @classmethod
     async def install(cls, urls: DatabaseUrls) -> Timeline:
-        """Give the database its clock; sessions that are opened from now on go by it."""
+        """Give the database its clock, unless an earlier World did; sessions opened from now on go by it."""
         raw = await connect(urls.admin)
-        await raw.execute(_INSTALL)
+        if not await raw.fetchval("SELECT to_regnamespace('world') IS NOT NULL"):
+            await raw.execute(_INSTALL)
         return cls(raw)
 
     async def close(self) -> None:

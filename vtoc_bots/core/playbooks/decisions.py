@@ -127,7 +127,7 @@ class StepCall:
     tries: int
 
 
-WaitKind = Literal["approval", "message", "timer", "retry"]
+WaitKind = Literal["approval", "message", "timer", "retry", "answer"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from vtoc_bots.core.playbooks.decisions import (
 )
 from vtoc_bots.core.playbooks.digest import approval_digest
 from vtoc_bots.core.playbooks.expressions import ExpressionError, Literal, Template, as_text, evaluate, is_true
+from vtoc_bots.core.playbooks.inquiries import waits_for_answer
 from vtoc_bots.core.playbooks.model import REPLY, WHOLE, ApprovalRule, Playbook, Retry, Step
 from vtoc_bots.core.playbooks.scope import run_scope, station_scope
 
@@ -207,6 +208,8 @@ class _Planner:
             case "waiting":
                 if step.wait is not None:
                     self._continue_wait(step, row.due_at)
+                elif waits_for_answer(row.output) and (row.due_at is None or row.due_at > self.now):
+                    self._wait(step, "answer", row.due_at)
                 else:
                     self._act(step, tries=row.tries)
             case "retrying":

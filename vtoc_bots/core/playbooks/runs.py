@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks import decisions
+from vtoc_bots.core.playbooks.acting import StoppedByCancel, acted
 from vtoc_bots.core.playbooks.actions import call_action
 from vtoc_bots.core.playbooks.approvals import Approvals
 from vtoc_bots.core.playbooks.cards import progress_card
@@ -35,12 +36,15 @@ from vtoc_bots.core.playbooks.decisions import (
     Wait,
 )
 from vtoc_bots.core.playbooks.endings import end_effects
+from vtoc_bots.core.playbooks.held import HeldRuns
+from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_inquiry, kept_of, question_effects
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
 from vtoc_bots.core.playbooks.progress import ProgressBoard, add_prompt
 from vtoc_bots.core.playbooks.step_context import StepContext
 from vtoc_bots.core.ports import Clock, Services
+from vtoc_bots.core.questions import PersonNeeded
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.runs import Checkpoint, ClaimedRun, Move, RunRows, StepRow
 
@@ -48,10 +52,6 @@ logger = structlog.get_logger(__name__)
 
 MAX_FAILURES: Final = 12
 """Claims in a row without a checkpoint, after which a run is taken to kill its workers."""
-
-
-class _StoppedByCancel(Exception):
-    """Somebody cancelled the run while its action was at work."""
 
 
 class Runner:
@@ -75,6 +75,7 @@ class Runner:
         self._services, self._people, self._clock, self._metrics = services, people, clock, metrics
         self.keeper: LeaseKeeper[tuple[UUID, int]] = LeaseKeeper(_run_of, self._renew, clock, lease_seconds)
         self._cancels: dict[UUID, asyncio.Event] = {}
+        self.held = HeldRuns(clock)
 
     async def advance(self, payload: str) -> None:
         """Take the run as far as it goes now. Does nothing when it is held elsewhere, ended or not due."""
@@ -245,11 +246,15 @@ class _Advance:
         try:
             with span("step", None, step=call.step, action=call.action):
                 output = await self._act(call)
-        except _StoppedByCancel:
+        except StoppedByCancel:
             await self._read_wakes()
+            return
+        except PersonNeeded as needed:
+            await self._ask(call, needed, started)
             return
         except Exception as failure:
             state, error, due = self._failure(call, failure)
+            output = self._kept(call.step)  # what was answered is not asked again
         finally:
             self._running.pop(call.step, None)
         self._runner._metrics.step_ended(call.action, state)
@@ -260,6 +265,20 @@ class _Advance:
         # The steps beside it may run for long yet.
         await self._store(row)
         self._tell()
+
+    async def _ask(self, call: StepCall, needed: PersonNeeded, started: datetime) -> None:
+        """Put the action's question to people, and keep it in the step's row; the run waits then."""
+        kept = kept_of(needed, self._kept(call.step))
+        due = self._clock.now() + timedelta(seconds=needed.question.seconds)
+        await self._move("ready", effects=question_effects(self._run, call.step, needed.question))
+        await self._store(StepRow(call.step, call.index, "waiting", call.tries - 1, kept, None, due, started))
+        if needed.held:
+            self._runner.held.add(self._run.id, needed.question.seconds)
+
+    def _kept(self, step: str) -> Any:
+        """What the step's row holds of questions and answers, None where nobody was asked anything."""
+        row = self._steps.get(step)
+        return row.output if row is not None and is_inquiry(row.output) else None
 
     async def _act(self, call: StepCall) -> Any:
         """The action's output. Raises TimeoutError past its timeout, and what the action raises."""
@@ -272,23 +291,11 @@ class _Advance:
             self._clock,
             self._runner._services,
             self._told,
+            inquiry_of(self._kept(call.step)),
+            self._run.conversation is not None,
         )
-        work = asyncio.ensure_future(call_action(spec, context, call.inputs))
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {work, cancelled}, timeout=call.timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-            if work in done:
-                return work.result()
-            if cancelled in done:
-                raise _StoppedByCancel
-            raise TimeoutError(f"{call.action} did not answer within {call.timeout_seconds:g} s")
-        finally:
-            cancelled.cancel()
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+        work = call_action(spec, context, call.inputs)
+        return await acted(work, call.action, self._cancelled, call.timeout_seconds)
 
     def _failure(self, call: StepCall, failure: Exception) -> tuple[StepState, str, datetime | None]:
         step = self._playbook.step(call.step)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.ports import Blobs, Clock, Services
+from vtoc_bots.core.questions import Inquiry
 
 
 @dataclass(slots=True)
@@ -21,6 +22,8 @@ class StepContext:
     clock: Clock
     services: Services
     _tell: Callable[[str, str, int | None, int | None], None]
+    inquiry: Inquiry = field(default_factory=Inquiry)
+    can_ask: bool = False
 
     @property
     def idempotency_key(self) -> str:

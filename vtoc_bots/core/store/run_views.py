@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.queue import hint_insert
 from vtoc_bots.core.store.pool import Row, Store
+
+HELD_SECONDS: Final = 10
+"""How long the answer to a call that a process holds in memory is left to that process."""
 
 _COLUMNS: Final = """r.id, r.playbook, r.title, r.station, r.state, r.waiting_for, r.cancel_by, r.inputs, r.error,
     r.operator_id, r.private, r.created_at, r.started_at, r.finished_at, r.due_at, r.attempt, r.correlation_id"""
@@ -43,7 +47,7 @@ SELECT (SELECT count(*) FROM vtoc_engine.runs WHERE station = $1 AND state IN ('
 """
 _WAITING_FOR_MESSAGE: Final = """
 SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
-WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%'
+WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%' AND s.output IS NULL
 ORDER BY r.created_at, s.index LIMIT 1
 """
 _HAS_OPEN: Final = """SELECT EXISTS (SELECT FROM vtoc_engine.runs
@@ -57,6 +61,36 @@ WITH answered AS (
     WHERE id IN (SELECT run_id FROM answered) AND state IN ('ready', 'waiting') RETURNING id
 ), hinted AS ({hint_insert("SELECT 10, 'advance', id::text FROM woken")})
 SELECT id FROM woken
+"""
+
+
+_QUESTION: Final = """
+SELECT r.id, s.step, r.operator_id, s.output FROM vtoc_engine.runs r
+JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
+WHERE r.station = $1 AND right(r.id::text, 10) = $2 AND r.state IN ('ready', 'waiting')
+    AND s.output ? 'question' AND NOT s.output->'answers' ? (s.output->'question'->>'id')
+ORDER BY s.index LIMIT 1
+"""
+# What is held in a process's memory is taken up by that process; others look after it when it must be gone.
+_ANSWER_QUESTION: Final = f"""
+WITH answered AS (
+    UPDATE vtoc_engine.steps SET output = jsonb_set(output, ARRAY['answers', $3::text], $4::jsonb)
+    WHERE run_id = $1 AND step = $2 AND state = 'waiting' AND output->'question'->>'id' = $3
+        AND NOT output->'answers' ? $3
+    RETURNING run_id, (output->>'held')::bool AS held
+), woken AS (
+    UPDATE vtoc_engine.runs r SET wake_seq = wake_seq + 1,
+        due_at = now() + CASE WHEN answered.held THEN interval '{HELD_SECONDS} seconds' ELSE interval '0' END
+    FROM answered WHERE r.id = answered.run_id AND r.state IN ('ready', 'waiting') RETURNING r.id, answered.held
+), hinted AS ({hint_insert("SELECT 10, 'advance', id::text FROM woken WHERE NOT held")})
+SELECT id FROM woken
+"""
+_ANSWERED: Final = """
+UPDATE vtoc_engine.runs r SET due_at = now()
+WHERE r.id = ANY($1::uuid[]) AND r.state = 'waiting' AND EXISTS (
+    SELECT 1 FROM vtoc_engine.steps s WHERE s.run_id = r.id AND s.state = 'waiting' AND s.output ? 'question'
+        AND s.output->'answers' ? (s.output->'question'->>'id'))
+RETURNING r.id
 """
 
 
@@ -124,6 +158,19 @@ class RunViews:
     async def has_open(self, conversation: str) -> bool:
         """Whether a run of this conversation has not ended."""
         return bool(await self._store.fetchval(_HAS_OPEN, conversation))
+
+    async def question(self, station: str, bits: int) -> Row | None:
+        """id, step, operator_id, output: the open question of the station's run whose id ends in these 40 bits."""
+        return await self._store.fetchrow(_QUESTION, station, f"{bits:010x}")
+
+    async def answer_question(self, run_id: UUID, step: str, question: str, answer: Any) -> bool:
+        """Keep the answer and wake the run; False when the question waits no more."""
+        row = await self._store.fetchrow(_ANSWER_QUESTION, run_id, step, question, answer, idempotent=True)
+        return row is not None
+
+    async def answered(self, run_ids: Sequence[UUID]) -> list[UUID]:
+        """Those of these runs whose question was answered, due from now on."""
+        return [row["id"] for row in await self._store.fetch(_ANSWERED, list(run_ids))]
 
     async def answer(self, run_id: UUID, step: str, output: Any) -> bool:
         """End that step with what was said and wake its run; False when it waits no more."""

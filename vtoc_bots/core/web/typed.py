@@ -29,7 +29,8 @@ F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 class Call:
     """One request that may be answered: who asks, for which station, and what the answer can be made of."""
 
-    request: web.Request
+    http: web.Request | None
+    """None where it came by no request of its own: by MCP."""
     parts: Parts
     principal: Principal
     station: Station
@@ -38,6 +39,13 @@ class Call:
     """Its Idempotency-Key."""
     digest: str = ""
     """Of operation, path and body: what a key stands for."""
+
+    @property
+    def request(self) -> web.Request:
+        """The request, for operations that only HTTP has."""
+        if self.http is None:
+            raise RuntimeError("this call came by no HTTP request")
+        return self.http
 
     @property
     def request_key(self) -> str:

@@ -90,6 +90,18 @@ async def run(ctx: Context, id: RunId) -> Card:
     return Card.of(f"Run: {found.title}", Fields(fields=tuple(facts)), *((table,) if rows else ()), severity=severity)
 
 
+@command("answer", level="observer", private=True, examples=("answer 7Z3K9QPM colour=red",))
+async def answer(ctx: Context, run: RunId, /, **values: str) -> Card:
+    """Answer what a run of yours asks; leads may answer for anyone."""
+    return await ctx.desk.answer(ctx, run, values)
+
+
+@command("decline", level="observer", examples=("decline 7Z3K9QPM",))
+async def decline(ctx: Context, run: RunId) -> Card:
+    """Decline what a run of yours asks; leads may for anyone."""
+    return await ctx.desk.answer(ctx, run, None)
+
+
 @command("cancel", examples=("cancel 7Z3K9QPM",))
 async def cancel(ctx: Context, run: RunId) -> Card:
     """Cancel a run of yours; leads may cancel anyone's."""

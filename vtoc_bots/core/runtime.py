@@ -266,10 +266,8 @@ class Runtime:
             clock,
             self.metrics,
             self.observers,
-            station=settings.station.slug,
-            data_dir=settings.data_dir,
+            settings=settings,
             address=lambda: self.address,
-            store=store,
             caller=self.api.caller,
         )
         self.board = ProgressBoard(store, clock)

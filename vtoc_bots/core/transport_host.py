@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -26,10 +25,10 @@ from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.probes import TRANSPORT, register_transport
 from vtoc_bots.core.queue import DELIVER, Lane
+from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
-from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.remembered import Remembered
 from vtoc_bots.core.store.threads import ThreadRows
 from vtoc_bots.core.transports import (
@@ -70,10 +69,8 @@ class TransportHost:
         metrics: Metrics,
         observers: Observers,
         *,
-        station: str,
-        data_dir: Path,
+        settings: Settings,
         address: Callable[[], str | None],
-        store: Store,
         caller: Callable[[Mapping[str, str]], Awaitable[Caller]],
     ) -> None:
         self._parts = parts
@@ -85,8 +82,8 @@ class TransportHost:
         )
         self._asking, self._floods, self._notices, self._links = asking, floods, notices, links
         self._commands, self._blobs, self._health, self._clock = commands, blobs, health, clock
-        self._metrics, self._observers, self._station, self._data_dir = metrics, observers, station, data_dir
-        self._address, self._store, self._caller = address, store, caller
+        self._metrics, self._observers, self._settings = metrics, observers, settings
+        self._address, self._caller = address, caller
         self._open: list[tuple[TransportSpec, Transport]] = []
 
     def open(self, specs: Sequence[TransportSpec]) -> None:
@@ -152,20 +149,20 @@ class TransportHost:
             await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
 
         async def notice(card: Card, key: str) -> None:
-            await self._notices.send(self._station, card, f"notice:{spec.name}:{key}")
+            await self._notices.send(self._settings.station.slug, card, f"notice:{spec.name}:{key}")
 
         return TransportContext(
             account=spec.account,
             clock=self._clock,
             blobs=self._blobs,
-            data_dir=self._data_dir,
+            data_dir=self._settings.data_dir,
             hold=hold,
             notice=notice,
             link=self._links.address,
             address=self._address,
-            recall=Remembered(self._store, spec.name, spec.account).recall,
+            recall=Remembered(self._parts.store, spec.name, spec.account).recall,
             caller=self._caller,
-            threads=ThreadRows(self._store),
+            threads=ThreadRows(self._parts.store),
         )
 
     async def _sent(self, outbound: Outbound) -> None:

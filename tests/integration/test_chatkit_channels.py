@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.chatkit_kit import Channels, open_channels
 from tests.platform_kit import until
 from tests.stands.chatkit import SECRET
-from vtoc_bots import Card, new_id
+from vtoc_bots import Card, File, new_id
 from vtoc_bots.core.errors import TransientError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.store.urls import DatabaseUrls
@@ -30,7 +30,7 @@ from vtoc_bots.core.web.signatures import SIGNATURE_HEADER, TIMESTAMP_HEADER, si
 
 @pytest_asyncio.fixture
 async def channels(database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Channels]:
-    async with open_channels(database_urls, tmp_path) as opened:
+    async with open_channels(database_urls, tmp_path, VTOC_PUBLIC_URL="https://bots.example") as opened:
         await opened.operator("ada")
         opened.stand.org.thread("toc-s1", "T1")
         yield opened
@@ -327,3 +327,25 @@ async def test_what_begins_at_the_webhook_is_one_trace_to_the_runs_result(
 
     await until(whole, 20, lambda: str(together()))
     provider.shutdown()
+
+
+async def test_no_line_of_the_log_is_lost_however_many_come_and_a_strangers_commands_are(channels: Channels) -> None:
+    for number in range(60):
+        assert await channels.event(f"line {number}", user="u-eve") == 202
+    for _ in range(60):
+        assert await channels.event("/status", user="u-eve") == 202
+    await channels.handled()
+    assert [entry for _, _, entry in await log(channels)] == [f"line {number}" for number in range(60)]
+    assert len(await inbox(channels)) < 120, "a stranger's commands are all handled"
+
+
+async def test_a_large_file_is_a_signed_link_and_a_small_one_is_sent(channels: Channels) -> None:
+    runtime = channels.centre.runtime
+    sizes = {"small.txt": 9, "large.txt": 1_000_001}
+    blobs = {name: await runtime.blobs.put(bytes(size), "text/plain") for name, size in sizes.items()}
+    files = [File(blob=blobs[name], name=name, content_type="text/plain", size=size) for name, size in sizes.items()]
+    await runtime.notices.send_to("chatkit:org-7:toc-s1", Card.of("Files", *files), "files", new_id())
+    small, large = (await channels.posted("Files")).body["attachments"]
+    assert (small["name"], small["size"], "data" in small) == ("small.txt", 9, True)
+    assert (large["name"], "data" in large) == ("large.txt", False)
+    assert large["url"].startswith(f"https://bots.example/files/{blobs['large.txt']}/large.txt?")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from vtoc_bots import Attachment, Caller, ConversationId, Message, MessageKind, Sender, Viewer, new_id
 from vtoc_bots.plugins.chatkit.purpose import CHANNEL, MISSION
-from vtoc_bots.plugins.chatkit.wire import SAID, TRANSPORT, command_text
+from vtoc_bots.plugins.chatkit.wire import SAID, TRANSPORT, command_text, is_command
 
 LONGEST_TITLE: Final = 60
 
@@ -44,14 +44,15 @@ def said(
     request: Request, row: Mapping[str, Any], account: str, item_id: str, text: str, files: tuple[Attachment, ...] = ()
 ) -> Message:
     """A text. In a thread of one's own every text is for us; in a shared one what is no command is for the log."""
-    shared = row["owner"] is None
+    shared, text = row["owner"] is None, command_text(text)
+    heard = shared and not is_command(text)
     return Message(
         event_id=f"item:{item_id}",
-        text=command_text(text),
+        text=text,
         attachments=files,
         mentions_us=not shared,
-        overheard=SAID if shared else None,
-        arguments={"channel": row["channel"], "thread": row["id"]} if shared else {},
+        overheard=SAID if heard else None,
+        arguments={"channel": row["channel"], "thread": row["id"]} if heard else {},
         **_whence(request, row, account),
     )
 

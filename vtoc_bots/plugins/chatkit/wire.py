@@ -55,13 +55,16 @@ def message_from_event(event: Mapping[str, Any], account: str, bare_id: str) -> 
     said = event.get("text")
     if not isinstance(said, str):
         raise Malformed("text must be a text")
+    text = command_text(said)
+    heard: dict[str, Any] = (
+        {} if is_command(text) else {"overheard": SAID, "arguments": {"channel": slug, "thread": thread}}
+    )
     return Message(
         **shared,
-        text=command_text(said),
+        text=text,
         attachments=_attachments(event.get("attachments")),
         edited=kind == "message.updated",
-        overheard=SAID,
-        arguments={"channel": slug, "thread": thread},
+        **heard,
     )
 
 
@@ -71,6 +74,11 @@ def command_text(text: str) -> str:
     if found is None or text.lstrip().startswith("/"):
         return text
     return "@agent" + text[found.end() :]
+
+
+def is_command(text: str) -> bool:
+    """Whether a text is written as a command; others are for the log where nobody waits for them."""
+    return text.lstrip().startswith(("/", "@agent"))
 
 
 def _event_id(event: Mapping[str, Any], bare_id: str) -> str:

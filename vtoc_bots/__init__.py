@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         Table,
         Text,
     )
+    from vtoc_bots.core.clients.answers import Busy, Declined, Service, Uncertain
+    from vtoc_bots.core.clients.chatkit import ChatKitOrganisation, ChatKitServer
+    from vtoc_bots.core.clients.http import ServiceHttp
     from vtoc_bots.core.commands.declare import command
     from vtoc_bots.core.commands.help import command_card, list_card, usage_line
     from vtoc_bots.core.commands.spec import CommandSpec
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.questions import Inquiry, PersonNeeded, Question
     from vtoc_bots.core.settings import Settings
     from vtoc_bots.core.store.run_views import RunView
+    from vtoc_bots.core.store.threads import ThreadItem, ThreadRows, Viewer
     from vtoc_bots.core.telemetry import (
         METRES_PER_FOOT,
         METRES_PER_NAUTICAL_MILE,
@@ -120,6 +124,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.transports import (
         Accepted,
         Acknowledgement,
+        Caller,
         Caps,
         Choices,
         Inbox,
@@ -147,25 +152,29 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.values.areas import Area, Box, Circle
     from vtoc_bots.core.values.positions import Position
+    from vtoc_bots.core.web.problems import Refusal
+    from vtoc_bots.core.web.signatures import check_signature
 
 # Written out, because type checkers believe no other form; packed, because one name a line would be three pages.
 # fmt: off
 __all__ = [
     "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "Acknowledgement", "ActionContext",
     "ActionError", "ActionSpec", "Agents", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block",
-    "Box", "Button", "Buttons", "Caps", "Capture", "CaptureFeed", "Card", "Choices", "Circle", "Clock", "CommandName",
-    "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId",
-    "Decision", "DecodeCounts", "Decoder", "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration",
-    "Elsewhere", "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image",
-    "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind",
-    "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair",
-    "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position",
-    "ProbeResult", "Progress", "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refused",
-    "Rejected", "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes",
-    "Services", "Settings", "Severity", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TcpReader",
-    "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "Thresholds", "TimeCheck", "ToolFile", "ToolResult",
-    "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
-    "TransportContext", "TransportSpec", "Unknown", "UsageError", "Verdict", "VtocError", "action", "bearing_deg",
+    "Box", "Busy", "Button", "Buttons", "Caller", "Caps", "Capture", "CaptureFeed", "Card", "ChatKitOrganisation",
+    "ChatKitServer", "Choices", "Circle", "Clock", "CommandName", "CommandSpec", "ConfigError", "ConflatingQueue",
+    "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined", "DecodeCounts", "Decoder",
+    "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration", "Elsewhere", "EventSet", "Fields", "File",
+    "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Inquiry", "Invalid", "Level",
+    "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer",
+    "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan",
+    "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
+    "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected",
+    "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Service",
+    "ServiceHttp", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station", "StationSlug",
+    "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows",
+    "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint",
+    "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain",
+    "Unknown", "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature",
     "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "markup",
     "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
     "store_events", "store_tracks", "usage_line",
@@ -190,6 +199,9 @@ _HOMES = {
     "feeds.staleness": "Thresholds staleness",
     "feeds.tcp": "TcpReader",
     "feeds.timing": "TimeCheck check_times",
+    "clients.answers": "Busy Declined Service Uncertain",
+    "clients.chatkit": "ChatKitOrganisation ChatKitServer",
+    "clients.http": "ServiceHttp",
     "commands.declare": "command",
     "commands.help": "command_card list_card usage_line",
     "commands.spec": "CommandSpec",
@@ -210,6 +222,7 @@ _HOMES = {
     "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",
     "store.run_views": "RunView",
+    "store.threads": "ThreadItem ThreadRows Viewer",
     "telemetry": (
         "METRES_PER_FOOT METRES_PER_NAUTICAL_MILE MPS_PER_KNOT Rejected TelemetryEvent bearing_deg distance_m feet"
         " knots nm"
@@ -218,12 +231,14 @@ _HOMES = {
     "tracks.merger": "MergeSettings TrackMerger",
     "tracks.model": "Track TrackPoint TrackSource",
     "transports": (
-        "Accepted Acknowledgement Caps Choices Inbox Invalid LooksUpReceipts OpenForm PublishesCommands"
+        "Accepted Acknowledgement Caller Caps Choices Inbox Invalid LooksUpReceipts OpenForm PublishesCommands"
         " ReportsHealth ServesRoutes TerminalOptions Transport TransportContext TransportSpec"
     ),
     "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",
     "values.areas": "Area Box Circle",
     "values.positions": "Position",
+    "web.problems": "Refusal",
+    "web.signatures": "check_signature",
 }
 _HOME_OF = {name: f"vtoc_bots.core.{home}" for home, names in _HOMES.items() for name in names.split()}
 _HOME_OF["markup"] = "vtoc_bots.core"  # a module, so that its Text, Code and Link are no names of this package

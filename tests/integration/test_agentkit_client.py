@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.agentkit_kit import FakeAgentKit, fake_agentkit, hang, status, variables
 from tests.service_kit import SteppedClock
 from vtoc_bots.core.clients.agentkit import AgentKit, register_agentkit
-from vtoc_bots.core.clients.answers import StatusError
+from vtoc_bots.core.clients.answers import Declined
 from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.errors import ActionError, TransientError
 from vtoc_bots.core.observe.metrics import Metrics
@@ -76,7 +76,7 @@ async def test_a_key_is_the_bearer_and_is_not_renewed(
     agentkit = await client(service, session, tmp_path, SteppedClock(), **more)
     assert "2 tools" in (await agentkit.probe() or "")
     service.valid.clear()
-    with pytest.raises(StatusError, match="Check AGENTKIT_API_KEY"):
+    with pytest.raises(Declined, match="Check AGENTKIT_API_KEY"):
         await agentkit.tools()
     assert service.tokens == []
 

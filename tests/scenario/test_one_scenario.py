@@ -16,7 +16,13 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.testing import Shown
 
-APPROVERS = {"telegram": "slack", "slack": "discord", "discord": "telegram", "terminal": "telegram"}
+APPROVERS = {
+    "telegram": "slack",
+    "slack": "discord",
+    "discord": "telegram",
+    "terminal": "telegram",
+    "chatkit": "telegram",
+}
 PLAYBOOK = "op_airtrack_merge"
 
 

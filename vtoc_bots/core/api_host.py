@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -29,8 +30,10 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.run_pages import RunPages
 from vtoc_bots.core.store.run_views import RunViews
 from vtoc_bots.core.store.stations import Stations
+from vtoc_bots.core.transports import Caller
 from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.web.auth import Authenticator
+from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.endpoint import Endpoint
 from vtoc_bots.core.web.mcp.host import McpHost
 from vtoc_bots.core.web.openapi import docs_page, openapi
@@ -100,6 +103,16 @@ class ApiHost:
             own_station=settings.station.slug,
         )
         self.mcp = McpHost(settings, self._parts)
+
+    async def caller(self, headers: Mapping[str, str]) -> Caller:
+        """Who sends a request that is for no operation of ours. Raises Refusal: 401, 403 for another's station."""
+        principal = await self.authenticator.principal(headers.get("Authorization"))
+        named = station_named(None, headers)
+        station = station_of(principal, named, await self._parts.people.stations())
+        operator = principal.operator
+        level = operator.level_at(station.slug)
+        vouched = {"id": str(operator.id), "name": operator.name, "station": station.slug, "level": str(level)}
+        return Caller(principal.actor, operator.name, station, vouched)
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the operations, their description, and the page that shows it."""

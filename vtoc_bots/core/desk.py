@@ -209,7 +209,7 @@ class Desk:
         self.people.forget()
         operator = await self.people.operator(ctx.known().id)
         if operator is None:
-            raise Forbidden("you are no operator any more")
+            raise Forbidden("only an operator can decide; join this account to one with /link")
         return await self._approvals.vote(record.id, operator, ctx.station, vote, reason, ctx.correlation_id)
 
     async def story(self, ctx: Context, short: str) -> list[Row]:
@@ -246,6 +246,10 @@ class Desk:
         return Card.of(
             "Linked", f"This account belongs to {name} now. /whoami shows your rights.", severity=Severity.GOOD
         )
+
+    async def has_run(self, conversation: str) -> bool:
+        """Whether a run that was started in this conversation goes on."""
+        return await self._runs.has_open(conversation)
 
     async def answer_waiting(self, ctx: Context, text: str) -> bool:
         """Give a plain message to the run that waits for one here; False when none does."""

@@ -37,11 +37,12 @@ class Floods:
         self._lookups, self._lookups_at = LOOKUPS_PER_SECOND, clock.monotonic()
 
     async def admits(self, message: Message) -> bool:
-        """Whether to store it: within the sender's rate, or from an operator. What a transport reports by itself is.
+        """Whether to store it: within the sender's rate, or from an operator. What a transport reports by itself is
+        stored, and so is what it hears for a log: nobody floods us by what is not answered.
 
         Raises TransientError where it can't be found out.
         """
-        if message.kind is MessageKind.EVENT:
+        if message.kind is MessageKind.EVENT or message.overheard is not None:
             return True
         key = (message.transport, message.sender.workspace, message.sender.user_id)
         now = self._clock.monotonic()

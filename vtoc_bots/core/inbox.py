@@ -12,7 +12,7 @@ from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.messages import Message, MessageKind, message_json
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.observers import Observers
-from vtoc_bots.core.observe.tracing import current_traceparent
+from vtoc_bots.core.observe.tracing import current_traceparent, span
 from vtoc_bots.core.store.inbox import InboxRows, NewMessage
 from vtoc_bots.core.transports import Accepted, Acknowledgement, Caps, Choices, Invalid, OpenForm
 
@@ -63,6 +63,10 @@ class TransportInbox:
 
         Raises TransientError when it could not be stored: do not acknowledge then, the platform will send it again.
         """
+        with span("accept", message.trace, platform=message.transport):
+            return await self._accepted(message)
+
+    async def _accepted(self, message: Message) -> Acknowledgement:
         if not await self._floods.admits(message):
             self._metrics.message_dropped(message.transport)
             return Accepted(None)
@@ -100,7 +104,7 @@ class TransportInbox:
             queue=self._queue,
             body=body,
             correlation_id=message_id,
-            trace=message.trace or current_traceparent(),
+            trace=current_traceparent() or message.trace,
         )
         try:
             stored = await self._rows.accept(new)

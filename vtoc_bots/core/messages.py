@@ -100,6 +100,14 @@ class Message:
     edited: bool = False
     reply_context: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     """What the transport needs to answer (an interaction token …). Never shown."""
+    station_names: tuple[str, ...] = ()
+    """What the platform calls the station that it is for, the likeliest first; what is no station is passed over."""
+    overheard: str | None = None
+    """Of a text: the event command that gets it (as `text`, with `arguments`) where it is no command and nobody waits
+    for it. In a conversation with a run that goes on, every text is a command."""
+    vouched: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    """Who it is by a credential that core has checked: what `TransportContext.caller` says of them. It holds where the
+    account itself is no operator's."""
     trace: str | None = None
 
 
@@ -155,10 +163,12 @@ def message_json(message: Message) -> dict[str, Any]:
         "sender": [message.sender.user_id, message.sender.name, message.sender.workspace],
         "kind": message.kind.value,
     }
-    for name in ("text", "command", "token", "message_ref", "mentions_us", "edited"):
+    for name in ("text", "command", "token", "message_ref", "mentions_us", "edited", "overheard"):
         if value := getattr(message, name):
             stored[name] = value
-    for name in ("arguments", "reply_context"):
+    if message.station_names:
+        stored["station_names"] = list(message.station_names)
+    for name in ("arguments", "reply_context", "vouched"):
         if value := getattr(message, name):
             stored[name] = dict(value)
     if message.attachments:
@@ -188,5 +198,8 @@ def message_from_json(stored: Mapping[str, Any], conversation: ConversationId, t
         mentions_us=stored.get("mentions_us", False),
         edited=stored.get("edited", False),
         reply_context=stored.get("reply_context", _EMPTY),
+        station_names=tuple(stored.get("station_names", ())),
+        overheard=stored.get("overheard"),
+        vouched=stored.get("vouched", _EMPTY),
         trace=trace,
     )

@@ -34,7 +34,7 @@ class Parts:
         self.failing: dict[str, str] = {}
         self.workers: list[Worker] = []
         self.leases = LeaseRows(store)
-        self._store, self._holder, self._clock, self._metrics = store, holder, clock, metrics
+        self.store, self._holder, self._clock, self._metrics = store, holder, clock, metrics
         self._lease_seconds = lease_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
@@ -60,7 +60,7 @@ class Parts:
     def take(self, lane: Lane) -> None:
         """Take these jobs, on a connection of their own."""
         # A dead worker's jobs are free as soon as its leases are: the sweep's hints would wait for them.
-        worker = Worker(self._store.direct_connection, [lane], self._clock, self._metrics, self._lease_seconds)
+        worker = Worker(self.store.direct_connection, [lane], self._clock, self._metrics, self._lease_seconds)
         self.workers.append(worker)
         self.forever(f"queue.{lane.name}", worker.run)
 

@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from vtoc_bots.core.access import Operator, Station
+from vtoc_bots.core.access import Level, Operator, Station
+from vtoc_bots.core.config import slug_of
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.messages import Message
 from vtoc_bots.core.ports import Clock
@@ -48,11 +49,15 @@ class People:
         return not self._allowlist or message.transport == "terminal" or bool(names & self._allowlist)
 
     async def sender(self, message: Message) -> Operator | None:
-        """The operator behind a message's account, None for an unknown, inactive or not allowed one."""
-        if not self.may_be_known(message):
-            return None
-        key = (message.transport, message.sender.workspace, message.sender.user_id)
-        return await self._remembered(key, lambda: self._operators.by_identity(*key))
+        """The operator behind a message's account, None for an unknown, inactive or not allowed one.
+
+        An account that is nobody's is whom its credential vouches for, where it came with one.
+        """
+        found = None
+        if self.may_be_known(message):
+            key = (message.transport, message.sender.workspace, message.sender.user_id)
+            found = await self._remembered(key, lambda: self._operators.by_identity(*key))
+        return found or _vouched(message)
 
     async def operator(self, operator_id: UUID) -> Operator | None:
         """The operator of an id, None when there is none any more."""
@@ -66,9 +71,13 @@ class People:
         return found
 
     async def station_of(self, message: Message, operator: Operator | None) -> Station:
-        """A message's station: its channel's, else the operator's own default, else this process's."""
+        """A message's station: its channel's by configuration, else the one the platform names, else the operator's own
+        default, else this process's."""
         conversation = str(message.conversation)
         slug = next((slug for glob, slug in self._channels.items() if fnmatchcase(conversation, glob)), None)
+        if slug is None and message.station_names:
+            known = {station.slug for station in await self.stations()}
+            slug = next((slug for slug in map(slug_of, message.station_names) if slug in known), None)
         if slug is None and operator is not None:
             slug = operator.default_station
         return await self.station(slug or self._default_station)
@@ -92,3 +101,11 @@ class People:
             self._known.clear()
         self._known[key] = (now, found)
         return found
+
+
+def _vouched(message: Message) -> Operator | None:
+    """Whom a message's credential vouches for, None without one."""
+    said = message.vouched
+    if not said:
+        return None
+    return Operator(UUID(said["id"]), said["name"], {said["station"]: Level.parse(said["level"])}, said["station"])

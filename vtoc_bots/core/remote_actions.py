@@ -11,7 +11,7 @@ import orjson
 
 from vtoc_bots.core.agent_actions import AgentActions
 from vtoc_bots.core.clients.agentkit import AgentKit, RemoteAction
-from vtoc_bots.core.clients.answers import StatusError
+from vtoc_bots.core.clients.answers import Declined
 from vtoc_bots.core.elsewhere import Elsewhere
 from vtoc_bots.core.errors import ActionError, TransientError, UsageError, VtocError
 from vtoc_bots.core.ids import new_id
@@ -90,7 +90,7 @@ class RemoteActions:
         memo.posts += 1
         try:
             action = await client.post(tool, given, metadata, ctx.idempotency_key)
-        except StatusError as error:
+        except Declined as error:
             if error.status not in _IN_HAND:
                 raise
             self._post_again(ctx, memo, tool, error)
@@ -105,7 +105,7 @@ class RemoteActions:
         return action
 
     def _post_again(self, ctx: ActionContext, memo: _Memo, tool: str, error: VtocError) -> NoReturn:
-        is_garbage = isinstance(error, ActionError) and not isinstance(error, StatusError)
+        is_garbage = isinstance(error, ActionError) and not isinstance(error, Declined)
         past = ctx.clock.now() - datetime.fromisoformat(memo.began)
         if past.total_seconds() >= HAND_OVER_SECONDS or (is_garbage and memo.posts >= MOST_GARBAGE):
             raise ActionError(
@@ -126,7 +126,7 @@ class RemoteActions:
             action = await client.look(memo.action_id)
         except VtocError as error:
             past = ctx.clock.now() - datetime.fromisoformat(memo.taken)
-            is_unknown = isinstance(error, StatusError) and error.status == 404
+            is_unknown = isinstance(error, Declined) and error.status == 404
             if is_unknown and past.total_seconds() >= UNKNOWN_SECONDS:
                 raise ActionError(
                     f"AgentKit took {tool} as action {memo.action_id} and knows nothing of it any more; look there "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -175,8 +177,14 @@ class Router:
             if plain:
                 # An answer that a run waits for comes before a command without its slash.
                 card = await self._plain(ctx)
-                if card is not None or not message.mentions_us:
+                if card is not None:
                     return None, card
+                if message.overheard and not await self._desk.has_run(str(message.conversation)):
+                    return None, await self._overheard(ctx, message.overheard)
+                if message.overheard:
+                    message = replace(message, mentions_us=True)
+                if not message.mentions_us:
+                    return None, None
             return await self._asking.read(message), None
         answer = await self._asking.answer(message)
         if answer is None and plain:
@@ -208,10 +216,17 @@ class Router:
 
     async def _event(self, ctx: Context) -> Card | None:
         """What a transport reports by itself, for the command that is declared for it."""
-        spec = self._desk.commands.event(ctx.message.command or "")
+        return await self._told(ctx, ctx.message.command or "", ctx.message.arguments)
+
+    async def _overheard(self, ctx: Context, name: str) -> Card | None:
+        """A text that asks for nothing, for the event command that its transport names."""
+        return await self._told(ctx, name, {**ctx.message.arguments, "text": ctx.message.text})
+
+    async def _told(self, ctx: Context, name: str, arguments: Mapping[str, Any]) -> Card | None:
+        spec = self._desk.commands.event(name)
         if spec is None:
-            raise NotFound(f"nothing here is for the event {ctx.message.command}")
-        call = bind_values(spec, ctx.message.arguments)
+            raise NotFound(f"nothing here is for the event {name}")
+        call = bind_values(spec, arguments)
         if isinstance(call, MissingArguments):
             raise UsageError(f"the event {spec.name} lacks {' and '.join(field.name for field in call.fields)}")
         return await asyncio.wait_for(call(ctx), self._handler_seconds)

@@ -266,9 +266,9 @@ class Runtime:
             clock,
             self.metrics,
             self.observers,
-            station=settings.station.slug,
-            data_dir=settings.data_dir,
+            settings=settings,
             address=lambda: self.address,
+            caller=self.api.caller,
         )
         self.board = ProgressBoard(store, clock)
         rows = RunRows(store, lease, hands)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -26,10 +25,20 @@ from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.probes import TRANSPORT, register_transport
 from vtoc_bots.core.queue import DELIVER, Lane
+from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
-from vtoc_bots.core.transports import PublishesCommands, ServesRoutes, Transport, TransportContext, TransportSpec
+from vtoc_bots.core.store.remembered import Remembered
+from vtoc_bots.core.store.threads import ThreadRows
+from vtoc_bots.core.transports import (
+    Caller,
+    PublishesCommands,
+    ServesRoutes,
+    Transport,
+    TransportContext,
+    TransportSpec,
+)
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
 
@@ -60,9 +69,9 @@ class TransportHost:
         metrics: Metrics,
         observers: Observers,
         *,
-        station: str,
-        data_dir: Path,
+        settings: Settings,
         address: Callable[[], str | None],
+        caller: Callable[[Mapping[str, str]], Awaitable[Caller]],
     ) -> None:
         self._parts = parts
         self._inbox_rows, self._outbox_rows, self._delivering, self._keeper = (
@@ -73,8 +82,8 @@ class TransportHost:
         )
         self._asking, self._floods, self._notices, self._links = asking, floods, notices, links
         self._commands, self._blobs, self._health, self._clock = commands, blobs, health, clock
-        self._metrics, self._observers, self._station, self._data_dir = metrics, observers, station, data_dir
-        self._address = address
+        self._metrics, self._observers, self._settings = metrics, observers, settings
+        self._address, self._caller = address, caller
         self._open: list[tuple[TransportSpec, Transport]] = []
 
     def open(self, specs: Sequence[TransportSpec]) -> None:
@@ -140,17 +149,20 @@ class TransportHost:
             await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
 
         async def notice(card: Card, key: str) -> None:
-            await self._notices.send(self._station, card, f"notice:{spec.name}:{key}")
+            await self._notices.send(self._settings.station.slug, card, f"notice:{spec.name}:{key}")
 
         return TransportContext(
             account=spec.account,
             clock=self._clock,
             blobs=self._blobs,
-            data_dir=self._data_dir,
+            data_dir=self._settings.data_dir,
             hold=hold,
             notice=notice,
             link=self._links.address,
             address=self._address,
+            recall=Remembered(self._parts.store, spec.name, spec.account).recall,
+            caller=self._caller,
+            threads=ThreadRows(self._parts.store),
         )
 
     async def _sent(self, outbound: Outbound) -> None:

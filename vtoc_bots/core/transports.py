@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
+from vtoc_bots.core.access import Station
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.forms import Form
 from vtoc_bots.core.messages import Message, Outbound, Receipt
@@ -162,6 +163,21 @@ class TerminalOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, by a credential of the API: `actor` names them for ever, `vouched` is for `Message`."""
+
+    actor: str
+    name: str
+    station: Station
+    vouched: Mapping[str, Any]
+
+
+async def forgetful(name: str, value: str | None = None) -> str | None:
+    """A `recall` that remembers nothing."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
 class TransportContext:
     """What core gives a transport when it opens it."""
 
@@ -179,6 +195,14 @@ class TransportContext:
     """``link(blob, name, content_type)``: a signed address of a stored file for a day, None where we have none."""
     address: Callable[[], str | None] = lambda: None
     """Where this process's web server answers, once it does."""
+    recall: Callable[..., Awaitable[str | None]] = forgetful
+    """``await recall(name)``: what this account remembers under a name, in every process and for ever;
+    ``await recall(name, value)``: the same, and that value where nothing stood there before."""
+    caller: Callable[[Mapping[str, str]], Awaitable[Caller]] | None = None
+    """``await caller(headers)``: who sends a request, as the API knows them. Raises Refusal for a bad credential or
+    another's station. None where a transport is tested by itself."""
+    threads: Any = None
+    """Conversations that live here, a `ThreadRows`; None where a transport is tested by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class OpenedContext:
 
     def __init__(self, account: str, clock: Clock, data_dir: Path, address: str | None = None) -> None:
         self.blobs = MemoryBlobs()
+        self._remembered: dict[str, str] = {}
         self.notices: dict[str, Card] = {}
         """Cards that the transport sent as notices, by key."""
         self.context = TransportContext(
@@ -95,7 +96,11 @@ class OpenedContext:
             notice=self._notice,
             link=lambda blob, name, content_type: f"https://files.example/{blob[:12]}/{name}",
             address=lambda: address,
+            recall=self._recall,
         )
+
+    async def _recall(self, name: str, value: str | None = None) -> str | None:
+        return self._remembered.get(name) if value is None else self._remembered.setdefault(name, value)
 
     async def _hold(self, name: str, work: Callable[[int], Awaitable[None]]) -> None:
         await work(1)

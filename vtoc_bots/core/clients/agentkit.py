@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import aiohttp
 
-from vtoc_bots.core.clients.answers import Answer, Service, StatusError
+from vtoc_bots.core.clients.answers import Answer, Declined, Service
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.clients.oauth import ClientCredentials
 from vtoc_bots.core.clients.registry import Clients, ClientSpec
@@ -63,7 +63,7 @@ class AgentKit:
         return _action((await self._ask("POST", "actions", operation="post_action", json=body, key=key)).document())
 
     async def look(self, action_id: str) -> RemoteAction:
-        """What has become of an action. Raises TransientError, StatusError 404 for an unknown one, ActionError."""
+        """What has become of an action. Raises TransientError, Declined 404 for an unknown one, ActionError."""
         answer = await self._ask("GET", "actions", action_id, operation="look_at_action")
         return _action(answer.document(), action_id)
 
@@ -79,7 +79,7 @@ class AgentKit:
         token = await self._credentials(None)
         try:
             return await self._once(token, method, path, operation, json, key)
-        except StatusError as error:
+        except Declined as error:
             if error.status != 401:
                 raise
             renewed = await self._credentials(token)

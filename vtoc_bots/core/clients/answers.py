@@ -22,8 +22,12 @@ class Uncertain(ActionError):
     """The service may or may not have done what was asked, and asking again could do it twice."""
 
 
-class StatusError(ActionError):
-    """The service answered with a status that says no, for good."""
+class Busy(TransientError):
+    """The service asks us to slow down (429), and has done nothing."""
+
+
+class Declined(ActionError):
+    """The service answered, with a status that says it will not do it; asking again the same way won't help."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -78,20 +82,21 @@ def error_of_status(
     said = f": {words}" if words else ""
     if status in _NOT_TAKEN:
         busy = "asks us to slow down" if status == 429 else "is not available now"
-        return TransientError(f"{service.name} {busy} ({status}){said}", retry_after(headers, now))
+        kind = Busy if status == 429 else TransientError
+        return kind(f"{service.name} {busy} ({status}){said}", retry_after(headers, now))
     if status >= 500 or status == 408:
         text = f"{service.name} had a fault ({status}){said}"
         if idempotent:
             return TransientError(text, retry_after(headers, now))
         return Uncertain(f"{text}. Look there whether it was done before you ask again")
     if status in (401, 403):
-        return StatusError(f"{service.name} refused us ({status}){said}. Check {service.credential}", status)
+        return Declined(f"{service.name} refused us ({status}){said}. Check {service.credential}", status)
     if 300 <= status < 400:
         place = headers.get("Location", "elsewhere")[:QUOTED]
-        return StatusError(f"{service.name} has moved to {place}. Correct {service.address}", status)
+        return Declined(f"{service.name} has moved to {place}. Correct {service.address}", status)
     if status == 404:
-        return StatusError(f"{service.name} knows nothing there (404){said}. Is {service.address} right?", status)
-    return StatusError(f"{service.name} did not accept this ({status}){said}", status)
+        return Declined(f"{service.name} knows nothing there (404){said}. Is {service.address} right?", status)
+    return Declined(f"{service.name} did not accept this ({status}){said}", status)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

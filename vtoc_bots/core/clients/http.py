@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -127,6 +128,53 @@ class ServiceHttp:
                     traced.set(status=answer.status, tries=tries)
                     return answer
         raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, *path: str, operation: str, json: Any, timeout_seconds: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Ask once, and give the answer while it comes. `timeout_seconds` is for its head, and between two parts of it.
+
+        Raises what `request` does, before the block; what ends the answer too early is the block's to see.
+        """
+        url = "/".join([self._base_url, *(quote(part, safe="") for part in path)])
+        headers = {"Content-Type": "application/json", **(await self._headers() if self._headers else {})}
+        if trace := current_traceparent():
+            headers["traceparent"] = trace
+        seconds = timeout_seconds or self._timeout_seconds
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=seconds / 2, sock_read=seconds)
+        attributes = {"bot.platform": self.service.name, "bot.operation": operation}
+        with span(f"{self.service.name} {operation}", **attributes):
+            self._enter()
+            try:
+                async with self._place():
+                    response = await self._session().request(
+                        method, url, data=dumps_clean(json), headers=headers, timeout=timeout, allow_redirects=False
+                    )
+            except _NOT_SENT as error:
+                self._failed(str(error))
+                raise TransientError(
+                    f"{self.service.name} can't be reached ({_short(error)}). Is {self.service.address} right?"
+                ) from error
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                self._failed(_short(error))
+                raise Uncertain(f"{self.service.name} broke off ({_short(error)})") from error
+            except BaseException:
+                self.breaker.left()
+                raise
+            async with response:
+                self.breaker.succeeded()
+                if not 200 <= response.status < 300:
+                    self.counts.refused += 1
+                    body, now = await self._read(response), self._clock.now()
+                    heads = _plain(response.headers)
+                    raise error_of_status(self.service, response.status, heads, body, now, idempotent=False)
+                self.counts.answered += 1
+                yield response
+
+    def _failed(self, why: str) -> None:
+        self.breaker.failed(why)
+        self.counts.failed += 1
 
     async def probe(self) -> str | None:
         """What `/readyz` shows of the service: raises TransientError while the breaker keeps away from it."""

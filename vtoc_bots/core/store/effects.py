@@ -91,7 +91,9 @@ new_outbox AS (
         delay double precision, keep double precision, correlation_id uuid, trace text, only_revise boolean)
     JOIN head ON head.id = r.owner
     WHERE r.only_revise IS NOT TRUE
-        OR EXISTS (SELECT 1 FROM vtoc_engine.outbox sent WHERE sent.key = r.key AND sent.receipt IS NOT NULL)
+        -- Unknown: it is being sent right now, and would stand there for ever as it is.
+        OR EXISTS (SELECT 1 FROM vtoc_engine.outbox sent
+            WHERE sent.key = r.key AND (sent.receipt IS NOT NULL OR sent.state = 'unknown'))
     ON CONFLICT (key) DO UPDATE SET
         card = excluded.card,
         revision = old.revision + 1,

@@ -50,6 +50,8 @@ SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id
 WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%' AND s.output IS NULL
 ORDER BY r.created_at, s.index LIMIT 1
 """
+_HAS_OPEN: Final = """SELECT EXISTS (SELECT FROM vtoc_engine.runs
+    WHERE conversation = $1 AND state IN ('ready', 'waiting'))"""
 _ANSWER: Final = f"""
 WITH answered AS (
     UPDATE vtoc_engine.steps SET state = 'done', output = $3, finished_at = now()
@@ -152,6 +154,10 @@ class RunViews:
         """The run and step that wait for a message in this conversation, the oldest first."""
         row = await self._store.fetchrow(_WAITING_FOR_MESSAGE, conversation)
         return (row["id"], row["step"]) if row else None
+
+    async def has_open(self, conversation: str) -> bool:
+        """Whether a run of this conversation has not ended."""
+        return bool(await self._store.fetchval(_HAS_OPEN, conversation))
 
     async def question(self, station: str, bits: int) -> Row | None:
         """id, step, operator_id, output: the open question of the station's run whose id ends in these 40 bits."""

@@ -64,6 +64,13 @@ _RETENTION: Final = (
     # The station's own table keeps its copy.
     """DELETE FROM vtoc_engine.agent_actions WHERE completed_at IS NOT NULL AND told = revision
         AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    # What nobody wrote in for so long; the threads of missions and channels stay.
+    """DELETE FROM vtoc_engine.threads WHERE (purpose IS NULL OR purpose LIKE 'alert:%')
+        AND updated_at < now() - make_interval(days => greatest(7, $1::int))""",
+    """DELETE FROM vtoc_engine.thread_files WHERE created_at < now() - CASE WHEN thread_id IS NULL
+        THEN interval '1 day' ELSE make_interval(days => greatest(7, $1::int)) END""",
+    """DELETE FROM vtoc_engine.remembered WHERE name LIKE '%/alert:%'
+        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
     """DELETE FROM vtoc_engine.blobs b WHERE b.created_at < now() - make_interval(days => greatest(7, $1::int))""",
 )
 

@@ -1,0 +1,104 @@
+"""The channel webhook: an organisation posts its events here, and is told that one arrived once it is on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature
+from vtoc_bots.plugins.chatkit.endpoint import read
+from vtoc_bots.plugins.chatkit.purpose import Threads
+from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
+
+PATH: Final = "/api/v1/chatkit/webhook"
+TIMESTAMP_HEADER: Final = "X-ChatKit-Timestamp"
+MOST_BYTES: Final = 2**20
+
+
+class Webhook:
+    """Checks and takes in what is posted. `inbox` is None until the transport runs."""
+
+    def __init__(
+        self,
+        secret: str | None,
+        account: str,
+        clock: Clock,
+        threads: Threads,
+        note: Callable[[Message], Awaitable[None]] | None,
+    ) -> None:
+        """`note` shows what was said where the threads live here."""
+        self._threads = threads
+        self._secret, self._account, self._clock, self._note = secret, account, clock, note
+        self.inbox: Inbox | None = None
+        self.last_at: float | None = None
+        """When the last event came, by the monotonic clock."""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """202 once the event is stored; 401 without its signature, 413 or 400 for what is no event, 503 where it can't
+        be stored now: whoever sent it sends it again."""
+        inbox = self.inbox
+        if inbox is None:
+            raise web.HTTPServiceUnavailable(text="not receiving yet", headers={"Retry-After": "1"})
+        body = await read(request, MOST_BYTES)
+        try:
+            check_signature(self._secret, request.headers, body, self._clock.now())
+        except Refusal as error:
+            raise web.HTTPUnauthorized(text=str(error)) from error
+        message = self._message(request, body)
+        self.last_at = self._clock.monotonic()
+        if message is not None:
+            try:
+                message = await self._placed(message)
+                accepted = await inbox.accept(message)
+            except TransientError as error:
+                after = {"Retry-After": str(max(1, round(error.after_seconds or 1)))}
+                raise web.HTTPServiceUnavailable(text=str(error), headers=after) from error
+            if self._note is not None and message.text and isinstance(accepted, Accepted) and not accepted.duplicate:
+                await self._note(message)
+        return web.json_response({"received": True}, status=202)
+
+    async def _placed(self, message: Message) -> Message:
+        """The message in its conversation as we name it."""
+        at = message.conversation
+        if at.thread is None:
+            return message
+        return replace(message, conversation=replace(at, thread=await self._threads.named(at.thread)))
+
+    def age(self) -> str:
+        """How old the last event is, in words."""
+        if self.last_at is None:
+            return "no event yet"
+        return f"last event {self._clock.monotonic() - self.last_at:.0f} s ago"
+
+    def _message(self, request: web.Request, body: bytes) -> Message | None:
+        event = _event(request, body)
+        # Without an id of its own an event is known again by its body within the minute it was sent in.
+        stamp = request.headers.get(TIMESTAMP_HEADER)
+        minute = int(stamp if stamp is not None else self._clock.now().timestamp()) // 60
+        bare_id = f"{hashlib.sha256(body).hexdigest()}:{minute}"
+        try:
+            message = message_from_event(event, self._account, bare_id)
+            return message and replace(message, trace=request.headers.get("traceparent"))
+        except Malformed as error:
+            raise web.HTTPBadRequest(text=f"this is not an event of a channel: {error}") from error
+
+
+def _event(request: web.Request, body: bytes) -> Mapping[str, Any]:
+    try:
+        charset = (request.charset or "utf-8").lower()
+    except ValueError:
+        charset = "?"
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise web.HTTPBadRequest(text="the body must be UTF-8")
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise web.HTTPBadRequest(text="this is not JSON in UTF-8") from None
+    if not isinstance(event, dict):
+        raise web.HTTPBadRequest(text="this is not an event of a channel")
+    return event

@@ -194,6 +194,7 @@ async def test_another_stations_rows_are_out_of_reach_whatever_is_named(api: Api
 async def test_an_event_is_told_where_there_is_a_chatkit_channel(api: Api) -> None:
     await radar(api)
     event = (await api.post("/telemetry/events", {"source_slug": "radar"})).body
+    api.centre.runtime.api.chat.clear()
     said = await api.post(f"/telemetry/events/{event['id']}/thread")
     assert (said.status, "no ChatKit here" in said.body["detail"]) == (409, True)
     api.centre.runtime.api.chat["chatkit"] = "org"

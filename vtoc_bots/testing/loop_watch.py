@@ -15,7 +15,7 @@ from vtoc_bots.core.observe.watchdog import place_of
 LIMIT_SECONDS: Final = 0.25
 _TESTED: Final = "tested"
 _LOOK_SECONDS: Final = 0.02
-_LOOKS: Final = 3
+_LOOKS: Final = 10
 """In a row, without a beat of the loop between them: a process that was not given the processor is seen once."""
 
 

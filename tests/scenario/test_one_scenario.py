@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -140,7 +139,8 @@ async def keeps_strangers_out(scene: Scene) -> None:
             await scene.ada.says("/station")
             await scene.ada.sees("Stations")
         else:
-            await asyncio.wait_for(repeat.acknowledged.wait(), 30)
+            acknowledged = repeat.acknowledged
+            await until(lambda: _true(acknowledged.is_set()), "the repeat was not acknowledged", scene.installation.log)
         assert await scene.count("SELECT count(*) FROM vtoc_engine.inbox WHERE body::text LIKE '%whoami%'") == 1
     for _ in range(40):
         await eve.says("/runs")

@@ -31,8 +31,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bench.world import ENVIRONMENT, database, percentile
 from vtoc_bots import Accepted
 from vtoc_bots.core.access import Level
+from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
+from vtoc_bots.plugins.chatkit.webhook import Webhook
 from vtoc_bots.plugins.slack.monitoring import Monitor
 from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
 from vtoc_bots.plugins.slack.routes import PATH, slack_route
@@ -45,7 +47,7 @@ ROUND_SECONDS = 3.0
 ROUNDS = 3
 AGAIN_EVERY = 50
 """Every so many events one is sent again, as Slack does."""
-LATENCY_BAR_MS, BOLT_BAR = 250.0, 1.3
+LATENCY_BAR_MS, BOLT_BAR, OWN_BAR = 250.0, 1.3, 1.5
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Load:
 
 async def run() -> list[str]:
     """Rows of the costs, the throughput beside Bolt's, and ten seconds of the whole runtime; medians of three."""
-    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "stored")}
+    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "own", "stored")}
     for _ in range(ROUNDS):
         for mode, loads in costs.items():
             load, _ = await _measured(mode, ROUND_SECONDS)
@@ -89,6 +91,8 @@ async def run() -> list[str]:
         f"aiohttp, verifying and parsing) | {cpu['route'] / cpu['bare']:.2f} |",
         f"| the same beside Bolt's own | {cpu['route']:.0f} | {cpu['bolt']:.0f} (slack-bolt, acknowledging; bar "
         f"{BOLT_BAR}) | {cpu['route'] / cpu['bolt']:.2f} |",
+        f"| a signed event on our own webhook, ChatKit's, with a no-op sink, µs CPU | {cpu['own']:.0f} | "
+        f"{cpu['bare']:.0f} (bare aiohttp; bar {OWN_BAR}) | {cpu['own'] / cpu['bare']:.2f} |",
         f"| signed Slack events a second, {CONNECTIONS} connections, each committed before its 200 | "
         f"{rate['stored']:,.0f} | {rate['bolt']:,.0f} (slack-bolt, storing nothing; bar 1) | "
         f"{rate['stored'] / rate['bolt']:.2f} |",
@@ -107,7 +111,7 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     assert server.stdin is not None
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
     process = psutil.Process(server.pid)
-    requests = _requests()
+    requests = _requests(_chatkit_request if mode == "own" else _request)
     warm = Load()
     await _loaded(port, requests, 0.5, warm)
     load, before = Load(), _cpu(process)
@@ -151,7 +155,7 @@ async def _connection(port: int, requests: Iterator[tuple[str, bytes]], until: f
     writer.close()
 
 
-def _requests() -> Iterator[tuple[str, bytes]]:
+def _requests(make: Callable[[int], tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Signed events without end, every one new but for those that are sent again."""
     number, last = 0, ("", b"")
     while True:
@@ -159,7 +163,7 @@ def _requests() -> Iterator[tuple[str, bytes]]:
         if number % AGAIN_EVERY == 0:
             yield last
             continue
-        last = _request(number)
+        last = make(number)
         yield last
 
 
@@ -191,6 +195,25 @@ def _request(number: int) -> tuple[str, bytes]:
     return f"message:{channel}:{ts}", head.encode() + body
 
 
+def _chatkit_request(number: int) -> tuple[str, bytes]:
+    stamp = str(int(time.time()))
+    event = {"id": f"ev{number:08d}", "type": "message.created", "channel": "toc-s1", "text": f"/number {number}"}
+    body = orjson.dumps(event | {"user": {"id": USER, "name": "Ada"}, "created_at": "2026-11-29T10:00:00Z"})
+    signature = hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        f"X-ChatKit-Timestamp: {stamp}\r\nX-ChatKit-Signature: {signature}\r\n\r\n"
+    )
+    return f"ev{number:08d}", head.encode() + body
+
+
+def _own() -> web.RouteDef:
+    """Our own webhook, ChatKit's, with an inbox that stores nothing."""
+    webhook = Webhook(SECRET, "org", SystemClock(), None, None)  # type: ignore[arg-type]  # no message stands in a thread
+    webhook.inbox = _Nowhere()  # type: ignore[assignment]  # no forms here
+    return web.post(PATH, webhook.handle)
+
+
 def _bare() -> web.RouteDef:
     """The least that any webhook does: verify, parse, answer."""
     verifier = SignatureVerifier(SECRET)
@@ -220,19 +243,20 @@ def _bolt(api: str) -> web.RouteDef:
     return web.post(PATH, handle)
 
 
+class _Nowhere:
+    async def accept(self, message: Any) -> Accepted:
+        return Accepted(UUID(int=0))
+
+
 def _route(api: str) -> web.RouteDef:
     """Ours, with an inbox that stores nothing."""
-
-    class Nowhere:
-        async def accept(self, message: Any) -> Accepted:
-            return Accepted(UUID(int=0))
 
     class Now:
         def now(self) -> datetime:
             return datetime.now(UTC)
 
     receiver = Receiver(Now(), Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock
-    receiver.open(Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
+    receiver.open(_Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
     return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
 
 
@@ -286,11 +310,12 @@ async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtim
 async def serve(mode: str) -> None:
     """Serve until stdin ends; prints the port first, and what was stored last."""
     async with _web_api() as api:
-        if mode in ("bare", "bolt", "route"):
+        if mode in ("bare", "bolt", "route", "own"):
             made: dict[str, Callable[[], web.RouteDef]] = {
                 "bare": _bare,
                 "bolt": lambda: _bolt(api),
                 "route": lambda: _route(api),
+                "own": _own,
             }
             async with _serving(made[mode]()) as port:
                 await _until_stdin_ends(port)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,7 +18,7 @@ _LONGEST_TIMESTAMP: Final = 12
 def signature_of(secret: str, body: bytes, timestamp: str | None = None) -> str:
     """Lower-case hexadecimal HMAC-SHA256 of the body, or of ``timestamp.body`` where there is a timestamp."""
     signed = body if timestamp is None else timestamp.encode("utf-8", "surrogateescape") + b"." + body
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), signed, "sha256").hex()  # several times faster than an HMAC object
 
 
 def check_signature(secret: str | None, headers: Mapping[str, str], body: bytes, now: datetime) -> None:

@@ -18,6 +18,7 @@ from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 PATH: Final = "/api/v1/chatkit/webhook"
 TIMESTAMP_HEADER: Final = "X-ChatKit-Timestamp"
 MOST_BYTES: Final = 2**20
+RECEIVED: Final = b'{"received": true}'
 
 
 class Webhook:
@@ -60,7 +61,7 @@ class Webhook:
                 raise web.HTTPServiceUnavailable(text=str(error), headers=after) from error
             if self._note is not None and message.text and isinstance(accepted, Accepted) and not accepted.duplicate:
                 await self._note(message)
-        return web.json_response({"received": True}, status=202)
+        return web.Response(status=202, body=RECEIVED, content_type="application/json")
 
     async def _placed(self, message: Message) -> Message:
         """The message in its conversation as we name it."""

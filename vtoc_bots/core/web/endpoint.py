@@ -45,7 +45,8 @@ class Endpoint:
         """Answer a request."""
         operation = self._operation
         traceparent = request.headers.get("traceparent")
-        with span(f"api {operation.id}", traceparent, **{"bot.platform": "api", "bot.operation": operation.id}):
+        named = {"bot.platform": "api", "bot.operation": operation.id, "correlation_id": correlation_id(request)}
+        with span(f"api {operation.id}", traceparent, **named):
             if operation.signed:
                 raw = await _read(request)
                 check_signature(self._parts.settings.webhook_secret, request.headers, raw, self._parts.clock.now())

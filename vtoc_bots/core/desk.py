@@ -160,6 +160,7 @@ class Desk:
                     "to": message.message_ref,
                     "user": message.sender.user_id,
                     "context": dict(message.reply_context),
+                    "text": message.text,
                 },
             )
         )

@@ -298,6 +298,7 @@ class _Advance:
             self._told,
             inquiry_of(self._kept(call.step)),
             self._run.conversation is not None,
+            (self._run.reply or {}).get("text", ""),
         )
         work = call_action(spec, context, call.inputs)
         return await acted(work, call.action, self._cancelled, call.timeout_seconds)

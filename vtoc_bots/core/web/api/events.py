@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.cards import Card, Fields, Pair
@@ -31,7 +31,7 @@ from vtoc_bots.core.web.documents import (
 )
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.core.web.pushing import push
-from vtoc_bots.core.web.typed import Call, operation
+from vtoc_bots.core.web.typed import Batch, Call, operation
 
 MOST_EVENTS: Final = 5000
 _NUMBER: Final = r"-?\d{1,3}(\.\d{1,12})?"
@@ -119,6 +119,9 @@ class NewEvent(Given):
 NewEvents = Annotated[list[NewEvent], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
+_BATCH: Final = Batch(TypeAdapter(list[NewEvent]), MOST_EVENTS)
+
+
 class Accepted(Answered):
     """How many events were taken, and the ids they have, in the order in which they were given."""
 
@@ -163,7 +166,15 @@ async def list_events(call: Call, query: EventQuery) -> Page[EventDocument]:
     return page_of(rows, query.limit, lambda row: cursor_of(row["event_time"], row["id"]), event_document)
 
 
-@operation("POST", "/telemetry/events", level=Level.OPERATOR, status=201, problems=(409,), keyed=True)
+@operation(
+    "POST",
+    "/telemetry/events",
+    level=Level.OPERATOR,
+    status=201,
+    problems=(409,),
+    keyed=True,
+    batch=_BATCH,
+)
 async def create_events(call: Call, body: NewEvent | NewEvents) -> EventDocument | Accepted:
     """Take one event, or a list of up to 5,000, of sources that each names by id or slug.
 
@@ -177,7 +188,14 @@ async def create_events(call: Call, body: NewEvent | NewEvents) -> EventDocument
 
 
 @operation(
-    "POST", "/telemetry/ingest/{source}", level=Level.OPERATOR, status=201, problems=(409,), keyed=True, ndjson=True
+    "POST",
+    "/telemetry/ingest/{source}",
+    level=Level.OPERATOR,
+    status=201,
+    problems=(409,),
+    keyed=True,
+    ndjson=True,
+    batch=_BATCH,
 )
 async def ingest_events(call: Call, source: Word, body: NewEvent | NewEvents) -> Accepted:
     """Take what a connector or webhook pushes for one source, by its slug or id: an event, a list, or NDJSON.

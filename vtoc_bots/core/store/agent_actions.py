@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -10,6 +11,7 @@ from vtoc_bots.core.queue import hint_insert
 from vtoc_bots.core.store.connection import Statements
 from vtoc_bots.core.store.pool import Row, Session
 
+PRIVATE: Final = "Private: shown to whoever asked for it, and to leads with the run."
 FINAL: Final = frozenset({"succeeded", "failed"})
 
 _COLUMNS: Final = """action_id, station, tool_name, run_id, status, request, response, error, channel_slug,
@@ -71,7 +73,8 @@ FROM (
             ELSE CASE WHEN r.started_at IS NULL THEN 'queued' ELSE 'running' END END AS status,
         CASE WHEN r.state IN ('succeeded', 'failed', 'cancelled') THEN coalesce(r.finished_at, now()) END
             AS finished_at,
-        CASE WHEN r.state = 'succeeded' THEN CASE WHEN a.step IS NULL THEN r.result ELSE
+        CASE WHEN r.state = 'succeeded' THEN CASE WHEN a.step IS NULL THEN
+            CASE WHEN r.private THEN r.result || '{{"private": true}}' ELSE r.result END ELSE
             (SELECT jsonb_build_object('output', s.output) FROM vtoc_engine.steps s
              WHERE s.run_id = r.id AND s.step = a.step) END END AS result
     FROM vtoc_engine.agent_actions a JOIN vtoc_engine.runs r ON r.id = a.run_id
@@ -206,7 +209,7 @@ async def told_action(statements: Statements, action: ActionRow) -> None:
 
 
 async def copy_action(session: Session, action: ActionRow) -> None:
-    """Write the station's own row of the action."""
+    """Write the station's own row of the action; a private card is only named there, for the whole station reads it."""
     await session.execute(
         _COPY.format(schema=session.schema),
         action.action_id,
@@ -214,13 +217,25 @@ async def copy_action(session: Session, action: ActionRow) -> None:
         action.tool_name,
         action.status,
         action.request,
-        action.response,
+        for_everybody(action),
         action.error,
         action.completed_at,
         action.channel_slug,
         action.initiator_id,
         action.created_at,
     )
+
+
+def for_everybody(action: ActionRow) -> Any:
+    """The response as everybody at the station may read it: a private card, or an action's output that is one, is left
+    out and its run named, whose result the API shows to those who may see it."""
+    response = action.response
+    if action.run_id is None or not isinstance(response, Mapping):
+        return response
+    for card in (response, response.get("output")):
+        if isinstance(card, Mapping) and "blocks" in card and card.get("private") is True:
+            return {"private": True, "run_id": str(action.run_id), "text": PRIVATE}
+    return response
 
 
 async def audits_page(session: Session, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:

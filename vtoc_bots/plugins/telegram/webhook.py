@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from vtoc_bots import read_body
@@ -44,8 +44,8 @@ class Webhook:
 
 def _update(body: bytes) -> Mapping[str, Any]:
     try:
-        update = json.loads(body)
-    except (ValueError, RecursionError):
+        update = orjson.loads(body)
+    except orjson.JSONDecodeError:
         raise web.HTTPBadRequest(text="this is not JSON") from None
     if not isinstance(update, dict) or type(update.get("update_id")) is not int:
         raise web.HTTPBadRequest(text="this is not an update of the Bot API")

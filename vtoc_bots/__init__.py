@@ -98,7 +98,9 @@ if TYPE_CHECKING:
         Policy,
         ProbeResult,
         Services,
+        SourceCall,
         SourceState,
+        TakesCalls,
         Telemetry,
         Tools,
     )
@@ -171,8 +173,9 @@ __all__ = [
     "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
     "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected",
     "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Service",
-    "ServiceHttp", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station", "StationSlug",
-    "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows",
+    "ServiceHttp", "Services", "Settings", "Severity", "SourceCall", "SourceState", "StartupError", "Station",
+    "StationSlug", "Table", "TakesCalls", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text",
+    "ThreadItem", "ThreadRows",
     "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint",
     "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain",
     "Unknown", "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature",
@@ -218,7 +221,7 @@ _HOMES = {
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "ActionContext ActionSpec Agents Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
-        " Services SourceState Telemetry Tools"
+        " Services SourceCall SourceState TakesCalls Telemetry Tools"
     ),
     "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",

@@ -60,6 +60,11 @@ class Context:
         return Inquiry()
 
     @property
+    def prompt(self) -> str:
+        """The message's text."""
+        return self.message.text
+
+    @property
     def can_ask(self) -> bool:
         """An action that needs an answer of a person is a step of a playbook."""
         return False

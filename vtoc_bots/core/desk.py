@@ -12,6 +12,7 @@ from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, c
 from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import parse_short_id
+from vtoc_bots.core.observe.tracing import current_traceparent
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
 from vtoc_bots.core.playbooks.cards import dry_run_card
@@ -153,12 +154,13 @@ class Desk:
                 key=f"message:{ctx.message_id}",
                 operator_id=None if ctx.operator is None else ctx.operator.id,
                 correlation_id=ctx.correlation_id,
-                trace=message.trace,
+                trace=current_traceparent() or message.trace,
                 conversation=str(message.conversation),
                 reply={
                     "to": message.message_ref,
                     "user": message.sender.user_id,
                     "context": dict(message.reply_context),
+                    "text": message.text,
                 },
             )
         )

@@ -163,7 +163,8 @@ class Deliverer:
 
     async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
         outbound = outbound_of(row)
-        with span("reply", row.trace, platform=row.conversation.partition(":")[0], kind=row.kind):
+        platform = row.conversation.partition(":")[0]
+        with span("reply", row.trace, correlation_id=row.correlation_id, platform=platform, kind=row.kind):
             try:
                 state, receipt, error, delay = await self._send(row, outbound, grip)
             except RateLimited as limit:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
@@ -60,6 +60,31 @@ class Connector(Protocol):
 
     def stats(self) -> Mapping[str, Any]:
         """Counters: read, decoded, rejected by reason, dropped, reconnects, connected, last_event_at …"""
+        ...
+
+
+Verb = Literal["collect", "analyze", "broadcast"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCall:
+    """A playbook or a command calls a source, or a live one collects by itself."""
+
+    verb: Verb
+    station: Station | None = None
+    """The station it is for; None where the source is read by itself."""
+    prompt: str = ""
+    """What a person wrote: the text that began the run or is the command, or what the step gives instead."""
+    idempotency_key: str = ""
+
+
+@runtime_checkable
+class TakesCalls(Protocol):
+    """An optional ability of connectors: playbooks and commands call them."""
+
+    async def call(self, call: SourceCall) -> Any:
+        """What it is asked for: of `collect` a list of TelemetryEvents, which are stored; of `analyze` and `broadcast`
+        a text, a mapping of plain values or a Card; None where there is nothing to say."""
         ...
 
 
@@ -157,6 +182,11 @@ class ActionContext(Protocol):
         ...
 
     @property
+    def prompt(self) -> str:
+        """What a person wrote to begin this: the message's text; empty where nobody wrote."""
+        ...
+
+    @property
     def can_ask(self) -> bool:
         """Whether there is somebody to be asked: a run that was started where people are."""
         ...
@@ -233,6 +263,13 @@ class Telemetry(Protocol):
 
     async def latest(self, station: Station, *, types: tuple[str, ...] = ()) -> list[TelemetryEvent]:
         """The newest state of every entity."""
+        ...
+
+    async def call(self, station: Station, source: str, verb: Verb, *, prompt: str, idempotency_key: str) -> Any:
+        """Call a source of the station; see `TakesCalls`. What was collected is stored by then.
+
+        Raises NotFound for one that is not there, and ActionError for one that can't be called.
+        """
         ...
 
     async def sources(self, station: Station) -> list[SourceState]:

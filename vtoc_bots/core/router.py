@@ -38,7 +38,7 @@ from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.messages import ConversationId, Message, MessageKind, OutboundKind, message_from_json
 from vtoc_bots.core.observe.metrics import Metrics
-from vtoc_bots.core.observe.tracing import span
+from vtoc_bots.core.observe.tracing import current_traceparent, span
 from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock, Services
@@ -99,8 +99,7 @@ class Router:
         """Handle one message and write everything; False when the conversation was lost."""
         started = self._clock.monotonic()
         message = message_from_json(stored.body, ConversationId.parse(stored.conversation), stored.trace)
-        context = structlog.contextvars.bound_contextvars(correlation_id=str(stored.correlation_id))
-        with span("chat", stored.trace, platform=message.transport), context:
+        with span("chat", stored.trace, correlation_id=stored.correlation_id, platform=message.transport):
             if stored.attempt > MAX_ATTEMPTS:
                 effects, outcome = self._given_up(stored, message), "failed"
             else:
@@ -325,7 +324,7 @@ def _add_reply(
         conversation=str(message.conversation),
         card=card,
         correlation_id=correlation_id,
-        trace=message.trace,
+        trace=current_traceparent() or message.trace,
         reply_to=message.message_ref,
         private_to=message.sender.user_id if card.private else None,
         reply_context=message.reply_context,

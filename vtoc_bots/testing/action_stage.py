@@ -87,6 +87,8 @@ class ActionStage:
     inquiry: Inquiry = field(default_factory=Inquiry)
     """What was answered so far, for an action that asks people."""
     can_ask: bool = True
+    prompt: str = ""
+    """What a person wrote to begin this."""
 
     @property
     def idempotency_key(self) -> str:

@@ -86,7 +86,8 @@ class Runner:
             return
         cancelled = self._cancels[run.id] = asyncio.Event()
         try:
-            with self.keeper.keep((run.id, run.attempt), began) as grip, span("run", run.trace, playbook=run.playbook):
+            named = {"correlation_id": run.correlation_id, "playbook": run.playbook}
+            with self.keeper.keep((run.id, run.attempt), began) as grip, span("run", run.trace, **named):
                 await _Advance(self, run, grip, cancelled).go()
         except LostLease as lost:
             logger.warning("run_lost", run=short_id(run.id), error=str(lost))
@@ -297,6 +298,7 @@ class _Advance:
             self._told,
             inquiry_of(self._kept(call.step)),
             self._run.conversation is not None,
+            (self._run.reply or {}).get("text", ""),
         )
         work = call_action(spec, context, call.inputs)
         return await acted(work, call.action, self._cancelled, call.timeout_seconds)

@@ -24,6 +24,7 @@ class StepContext:
     _tell: Callable[[str, str, int | None, int | None], None]
     inquiry: Inquiry = field(default_factory=Inquiry)
     can_ask: bool = False
+    prompt: str = ""
 
     @property
     def idempotency_key(self) -> str:

@@ -30,6 +30,7 @@ from vtoc_bots.core.web.mcp.lookups import LOOKUPS, Lookup, document_of, lookup_
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.run_events import ENDED
 from vtoc_bots.core.web.starting import start_playbook
+from vtoc_bots.core.web.tools import refused
 from vtoc_bots.core.web.typed import Call
 
 WAIT_SECONDS: Final = 25.0
@@ -71,10 +72,10 @@ class Caller:
         offered = [
             Offered(name, each.operation.summary, _described(each), each.schema, each.changes)
             for name, each in LOOKUPS.items()
-            if self._may(_ask(each))
+            if self._decision(_ask(each)).at_once
         ]
         for playbook in self._parts.library.at(self._station.role):
-            if self._may(playbook_ask(playbook, None)):
+            if self._decision(playbook_ask(playbook, None)).allowed:
                 offered.append(_playbook_tool(playbook))
         return offered
 
@@ -83,7 +84,7 @@ class Caller:
         return [
             (f"vtoc://{each.address}", each)
             for each in LOOKUPS.values()
-            if each.address is not None and self._may(_ask(each))
+            if each.address is not None and self._decision(_ask(each)).at_once
         ]
 
     async def call(self, name: str, arguments: Mapping[str, Any], key: str | None, tell: Tell) -> Given:
@@ -113,8 +114,8 @@ class Caller:
             self.principal.operator, self._station, _ask(lookup, dict(arguments))
         )
         await self._audit(call, subject, arguments, decision)
-        if not decision.allowed:
-            raise Forbidden(decision.reason)
+        if not decision.at_once:
+            raise refused(decision)
         try:
             values = lookup.values(arguments, self._station.slug)
         except ValidationError as error:
@@ -170,8 +171,8 @@ class Caller:
     def _call(self, key: str | None, digest: str) -> Call:
         return Call(None, self._parts, self.principal, self._station, new_id(), key, digest)
 
-    def _may(self, ask: Ask) -> bool:
-        return self._parts.access.decide_now(self.principal.operator, self._station, ask).allowed
+    def _decision(self, ask: Ask) -> Decision:
+        return self._parts.access.decide_now(self.principal.operator, self._station, ask)
 
     async def _audit(self, call: Call, subject: str, arguments: Mapping[str, Any], decision: Decision) -> None:
         """Note what is about to be done, or was refused."""

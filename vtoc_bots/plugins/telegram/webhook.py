@@ -50,9 +50,9 @@ class Webhook:
 
 def _update(body: bytes) -> Mapping[str, Any]:
     try:
-        update = json.loads(body)
+        update = json.loads(body.decode())  # of bytes it would take UTF-16 and UTF-32 too
     except (ValueError, RecursionError):
-        raise web.HTTPBadRequest(text="this is not JSON") from None
+        raise web.HTTPBadRequest(text="this is not JSON in UTF-8") from None
     if not isinstance(update, dict) or type(update.get("update_id")) is not int:
         raise web.HTTPBadRequest(text="this is not an update of the Bot API")
     return update

@@ -12,7 +12,7 @@ manifest = PluginManifest(
     summary="Discord: slash commands, buttons, forms, threads",
     required_settings=("DISCORD_BOT_TOKEN", "DISCORD_APP_ID"),
     secrets=("DISCORD_BOT_TOKEN",),
-    hosts=("discord.com", "gateway.discord.gg"),
+    hosts=("discord.com", "gateway.discord.gg", "cdn.discordapp.com", "media.discordapp.net"),
     cli=app,
 )
 

@@ -195,17 +195,20 @@ def message_of_event(
 ) -> Message:
     """The message of a MESSAGE_CREATE event, for which `is_for_us` holds."""
     direct = not payload.get("guild_id")
+    text = _without_us(str(payload.get("content", "")), me, our_roles)
+    files = tuple(_attachment(each) for each in payload.get("attachments") or ())
     return Message(
         transport=TRANSPORT,
         account=account,
         event_id=f"message:{payload['id']}",
         conversation=place.conversation(account),
         sender=_sender(payload["author"], payload.get("member") or {}),
-        text=_without_us(str(payload.get("content", "")), me, our_roles),
+        text=text,
         message_ref=str(payload["id"]),
-        attachments=tuple(_attachment(each) for each in payload.get("attachments") or ()),
+        attachments=files,
         sent_at=datetime.fromisoformat(payload["timestamp"]),
-        mentions_us=direct or _mentions(payload, me, our_roles),
+        # Without words (a picture alone) nothing is said that could be answered.
+        mentions_us=(direct and bool(text or not files)) or _mentions(payload, me, our_roles),
         reply_context={"direct": True} if direct else {},
     )
 

@@ -208,7 +208,7 @@ def is_edit(payload: Mapping[str, Any], now: datetime) -> bool:
 def message_of_event(
     payload: Mapping[str, Any], place: Place, account: str, me: str, our_roles: frozenset[str]
 ) -> Message:
-    """The message of a MESSAGE_CREATE or MESSAGE_UPDATE event, for which `is_for_us` holds (of the latter `is_edit` too).
+    """The message of a MESSAGE_CREATE or MESSAGE_UPDATE event: `is_for_us` holds, of the latter `is_edit` too.
 
     It is the same event as the message before an edit that changes none of its words (a pin, a removed preview).
     """

@@ -231,6 +231,10 @@ async def test_files_for_us_are_fetched_and_no_others(bench: Bench) -> None:
         "/log lost": None,
     }
     assert len(bench.server.called("getFile")) == 3
+    assert {each.text: each.attachments[0].problem for each in bench.inbox.messages if each.attachments[0].problem} == {
+        "/log large": "with 10.0 MiB it is larger than 10 MiB",
+        "/log lost": "Telegram does not give it",
+    }
 
 
 async def test_every_part_of_an_album_for_us_is_fetched(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from vtoc_bots.core.access import Decision, Verdict
 from vtoc_bots.core.asking import Asked, Asking, InvalidForm, Misread, has_slash
+from vtoc_bots.core.attachments import with_remarks
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Button, Buttons, Card, Severity
 from vtoc_bots.core.commands import (
@@ -132,6 +133,8 @@ class Router:
             asked_by=stored.body.get("asked_by", ""),
         )
         card, outcome = await self._carded(ctx)
+        if operator is not None:
+            card = with_remarks(card, message)
         if card is not None:
             self._reply(ctx, card)
         return ctx.effects, outcome

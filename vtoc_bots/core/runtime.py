@@ -306,7 +306,7 @@ class Runtime:
         watchdog.start()
         stack.callback(watchdog.stop)
         specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == TERMINAL]
-        self.host.open(specs)
+        await self.host.open(specs)
         if self.duties.web:
             await self._serve(stack)
         self.desk.about = self._about()

@@ -39,10 +39,11 @@ from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.messages import ConversationId, Message, MessageKind, OutboundKind, message_from_json
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.observe.tracing import span
-from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.outbox import BUTTON_SECONDS, add_outbound
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.budgets import BudgetRows
+from vtoc_bots.core.store.buttons import used_mark
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
@@ -149,6 +150,13 @@ class Router:
             card, outcome = await self._called(ctx, asked.call)
             if outcome == "done":  # a refusal is for who pressed; the card stays as it is for all
                 ctx.replaces = asked.replaces
+                if asked.once is not None:
+                    mark = {
+                        "token": used_mark(asked.once),
+                        "value": {"by": str(ctx.message_id)},
+                        "keep": BUTTON_SECONDS,
+                    }
+                    ctx.effects.buttons.append({**mark, "conversation": str(ctx.message.conversation)})
             return card, outcome
         except (LostLease, TransientError):
             raise

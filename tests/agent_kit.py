@@ -32,7 +32,7 @@ steps: [{id: send, uses: kit.patrol, with: {area: everywhere}}]
 """
 
 
-class AgentKit:
+class HarbourPlugin:
     """What the World has: `reports` are what /reports shows, `sent` where patrols went, `looks` how often was looked.
 
     /reports waits for `gate`.
@@ -81,7 +81,9 @@ class AgentKit:
 
 
 @asynccontextmanager
-async def agent_world(open_world: OpensWorld, kit: AgentKit, **environ: str) -> AsyncIterator[tuple[World, FakeModel]]:
+async def agent_world(
+    open_world: OpensWorld, kit: HarbourPlugin, **environ: str
+) -> AsyncIterator[tuple[World, FakeModel]]:
     """The World and its model, which must have been asked as the real one demands."""
     async with fake_model() as model:
         given = {"VTOC_COMMANDS_PER_MINUTE": "600", **variables(model, **environ)}

@@ -13,7 +13,7 @@ import structlog
 from vtoc_bots.core.access import Decision, Verdict
 from vtoc_bots.core.asking import Asked, Asking, InvalidForm, Misread, has_slash
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.cards import Button, Buttons, Card, Severity
+from vtoc_bots.core.cards import Button, Buttons, Card, Severity, Text
 from vtoc_bots.core.commands import (
     Call,
     CommandSpec,
@@ -21,6 +21,7 @@ from vtoc_bots.core.commands import (
     MissingArguments,
     UnknownCommand,
     bind_values,
+    list_card,
     mistake_card,
 )
 from vtoc_bots.core.context import Context
@@ -53,6 +54,10 @@ logger = structlog.get_logger(__name__)
 MAX_ATTEMPTS: Final = 12
 """Beginnings of a message after which it is taken to kill its workers. Many, because a worker that dies of one message
 takes the beginnings of the sixty beside it along."""
+
+
+FREE_WORDS: Final = 3
+"""Words of a text without a slash from which on it is taken for a question, and not for a mistyped command."""
 
 
 class Router:
@@ -161,8 +166,12 @@ class Router:
         except (LostLease, TransientError):
             raise
         except Misread as misread:
-            known = isinstance(misread.error, UnknownCommand) and ctx.operator is None
-            return (_stranger_card() if known else _mistake(misread.text, misread.error)), "refused"
+            unknown = isinstance(misread.error, UnknownCommand)
+            if unknown and ctx.operator is None:
+                return _stranger_card(), "refused"
+            if unknown and not has_slash(ctx.message) and len(misread.text.split()) >= FREE_WORDS:
+                return self._help(ctx), "refused"
+            return _mistake(misread.text, misread.error), "refused"
         except InvalidForm as error:
             return invalid_form_card(error), "refused"
         except UsageError as error:
@@ -238,6 +247,12 @@ class Router:
         if isinstance(call, MissingArguments):
             raise UsageError(f"the event {spec.name} lacks {' and '.join(field.name for field in call.fields)}")
         return await asyncio.wait_for(call(ctx), self._handler_seconds)
+
+    def _help(self, ctx: Context) -> Card:
+        """What there is for people who write in their own words where nothing answers such words."""
+        card = list_card(spec for spec in self._desk.commands if self._may(ctx, spec))
+        text = Text(text="That is no command, and there is no language model here to answer it. You may use:")
+        return card.model_copy(update={"blocks": (text, *card.blocks)})
 
     def _may(self, ctx: Context, spec: CommandSpec) -> bool:
         return self._desk.may(ctx.operator, ctx.station, spec)

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 import orjson
 
-from vtoc_bots import ActionError, Clock, Errand, Service, ServiceHttp
+from vtoc_bots import ActionError, Clock, Errand, Service, ServiceHttp, VtocError
 from vtoc_bots.plugins.agent.settings import AgentSettings
 
 SERVICE: Final = Service("the model", "OPENAI_API_KEY", "OPENAI_BASE_URL")
@@ -97,23 +97,35 @@ class ChatCompletions:
                 for each in tools
             ]
             body["tool_choice"] = "auto" if may_call else "none"
-        answer = await self._service(clock).request(
-            "POST",
-            "chat",
-            "completions",
-            operation="reply",
-            json=body,
-            headers={"Authorization": f"Bearer {self._settings.api_key.get_secret_value()}"},
-            repeatable=True,
-            timeout_seconds=min(seconds, self._settings.reply_seconds),
-        )
+        key = self._settings.api_key.get_secret_value()
+        try:
+            answer = await self._service(clock).request(
+                "POST",
+                "chat",
+                "completions",
+                operation="reply",
+                json=body,
+                headers={"Authorization": f"Bearer {key}"},
+                repeatable=True,
+                timeout_seconds=min(seconds, self._settings.reply_seconds),
+            )
+        except VtocError as error:
+            if key in str(error):  # endpoints quote a key that they refuse
+                error.args = (str(error).replace(key, "(the key)"),)
+            raise
         return reply_of(answer.document(), len(orjson.dumps(body)))
 
     def _service(self, clock: Clock) -> ServiceHttp:
-        """Our way to it. The run that asks waits parked, so each request has one try."""
+        """Our way to it. The run that asks waits parked, so each request has one try, and few wait for their turn."""
         if self._http is None:
             self._http = ServiceHttp(
-                self._open_session, SERVICE, self._settings.base_url, clock, at_once=AT_ONCE, tries=1
+                self._open_session,
+                SERVICE,
+                self._settings.base_url,
+                clock,
+                at_once=AT_ONCE,
+                most_waiting=AT_ONCE,
+                tries=1,
             )
         return self._http
 

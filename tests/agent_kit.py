@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.model_kit import FakeModel, fake_model, variables
 from vtoc_bots import ActionContext, Card, Context, action, command, hookimpl
+from vtoc_bots.core.runtime import Duties
 from vtoc_bots.testing import OpensWorld, World
 from vtoc_bots.testing.simulated import MENTION
 
@@ -82,13 +83,13 @@ class HarbourPlugin:
 
 @asynccontextmanager
 async def agent_world(
-    open_world: OpensWorld, kit: HarbourPlugin, **environ: str
+    open_world: OpensWorld, kit: HarbourPlugin, duties: Duties | None = None, **environ: str
 ) -> AsyncIterator[tuple[World, FakeModel]]:
     """The World and its model, which must have been asked as the real one demands."""
     async with fake_model() as model:
         given = {"VTOC_COMMANDS_PER_MINUTE": "600", **variables(model, **environ)}
         playbooks = {"patrol": PATROL, "strike": GUARDED}
-        yield await open_world(plugins={"kit": kit}, playbooks=playbooks, environ=given), model
+        yield await open_world(plugins={"kit": kit}, playbooks=playbooks, environ=given, duties=duties), model
         assert model.breaches == []
 
 

@@ -10,10 +10,11 @@ import pytest_asyncio
 
 from tests.agent_kit import HarbourPlugin, agent_world, to_us
 from tests.model_kit import KEY, FakeModel
-from vtoc_bots import Plan, short_id
+from vtoc_bots import Forbidden, Plan, new_id, short_id
 from vtoc_bots.core import audit
+from vtoc_bots.core.runtime import Duties
 from vtoc_bots.plugins.agent.model import AT_ONCE
-from vtoc_bots.testing import OpensWorld, Reply, World
+from vtoc_bots.testing import ActionStage, OpensWorld, Reply, World
 
 CALLS = """SELECT actor, subject, detail->>'verdict' AS verdict, detail->'arguments' AS arguments
     FROM vtoc_engine.audit WHERE event = 'agent.call' ORDER BY at, id"""
@@ -62,6 +63,35 @@ async def test_a_question_is_answered_by_what_the_askers_commands_say(world: Wor
     operator = await world.store.fetchval("SELECT id FROM vtoc.operators WHERE name = 'ada'")
     assert row is not None
     assert (row["actor"], row["arguments"]) == (f"operator:{operator}", {"limit": 1})
+
+
+async def test_it_looks_at_the_real_air_picture(open_world: OpensWorld, kit: HarbourPlugin) -> None:
+    duties = Duties(web=False, sources=True)
+    async with agent_world(open_world, kit, duties) as (world, model):
+        ada = await world.person("ada", "observer")
+
+        async def flying() -> bool:
+            return "EXR" in (await ada.asks("/tracks")).text
+
+        await world.until(flying, "the exercise has begun")
+        model.calls(("tracks", {"area": "everywhere", "rows": 3}))
+        model.says("Some are.")
+        reply = await ada.asks(to_us("What is flying?"))
+        assert reply.card.exercise
+        assert model.results[0].startswith("EXERCISE")
+        assert "track | ICAO | level" in model.results[0]
+        assert model.tools["tracks"]["parameters"]["properties"].keys() == {"area", "rows"}
+
+
+async def test_it_works_for_nobody_where_nobody_asked(world: World, model: FakeModel) -> None:
+    ada = await world.person("ada", "operator")
+    model.says("Yes?")
+    await ada.asks(to_us("are you there?"))
+    deputy = world.process.runtime.services.deputy
+    run_id = await world.store.fetchval("SELECT id FROM vtoc_engine.runs")
+    for stage in (ActionStage(run_id=run_id, operator=None), ActionStage(run_id=None), ActionStage(run_id=new_id())):
+        with pytest.raises(Forbidden, match="works for an operator who asks it in a chat"):
+            await deputy.run(stage, "reports", "{}")
 
 
 async def test_the_run_and_its_story_show_every_call(world: World, model: FakeModel) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from vtoc_bots.core.access import Decision, Operator, Verdict
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.cards import Card
+from vtoc_bots.core.cards import Card, Table
 from vtoc_bots.core.commands import (
     Call,
     CommandSpec,
@@ -190,7 +190,7 @@ class ForPerson:
             raise ActionError(f"/{call.spec.name} went wrong here") from error
         if context.effects or card is None:
             raise ActionError(f"/{call.spec.name} does more than look something up; it can only be proposed")
-        return Looked(text_of_card(card), card.private or call.spec.private or context.private, card.exercise)
+        return Looked(_words(card), card.private or call.spec.private or context.private, card.exercise)
 
     async def _audit(self, ctx: ActionContext, asker: _Asker, subject: str, arguments: Any, decision: Decision) -> None:
         """Note what is about to be done, or was refused."""
@@ -246,6 +246,18 @@ def _bound(playbook: Playbook, call: Call) -> Mapping[str, Any]:
 def _command_proposal(spec: CommandSpec, command: str) -> Proposal:
     card = Card.of(f"Proposed: /{spec.name}", spec.summary, f"It would be given as {code_span(command)}")
     return Proposal(command if len(command) <= LONGEST_LABEL else f"/{spec.name} …", command, card)
+
+
+def _words(card: Card) -> str:
+    """All that a card says; a table as lines of its cells, since columns that are aligned cost a model three times."""
+    head = card.model_copy(update={"blocks": ()})
+    parts = [text_of_card(head)]
+    for block in card.blocks:
+        if isinstance(block, Table):
+            parts.append("\n".join(" | ".join(row) for row in (block.columns, *block.rows)))
+        else:
+            parts.append(text_of_card(Card(blocks=(block,))))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _about(spec: CommandSpec) -> str:

@@ -33,6 +33,14 @@ steps: [{id: send, uses: kit.patrol, with: {area: everywhere}}]
 """
 
 
+POLICIES = """
+rules:
+  - {actions: "playbook:patrol", arguments: {area: "mine*"}, effect: deny, reason: "Nobody goes into the minefield."}
+  - {actions: "playbook:patrol", arguments: {boats: {min: 5}}, effect: require-approval, reason: "That is a fleet."}
+  - {actions: "command:reports", arguments: {limit: {min: 50}}, effect: deny, reason: "Fifty reports are too many."}
+"""
+
+
 class HarbourPlugin:
     """What the World has: `reports` are what /reports shows, `sent` where patrols went, `looks` how often was looked.
 
@@ -88,8 +96,9 @@ async def agent_world(
     """The World and its model, which must have been asked as the real one demands."""
     async with fake_model() as model:
         given = {"VTOC_COMMANDS_PER_MINUTE": "600", **variables(model, **environ)}
-        playbooks = {"patrol": PATROL, "strike": GUARDED}
-        yield await open_world(plugins={"kit": kit}, playbooks=playbooks, environ=given, duties=duties), model
+        playbooks, config = {"patrol": PATROL, "strike": GUARDED}, {"policies.yml": POLICIES}
+        world = await open_world(plugins={"kit": kit}, playbooks=playbooks, environ=given, config=config, duties=duties)
+        yield world, model
         assert model.breaches == []
 
 

@@ -127,6 +127,26 @@ async def test_nobody_learns_by_it_what_they_may_not_see(world: World, model: Fa
     assert not any("Grace" in shown.text for shown in ada.sees())
 
 
+async def test_rules_about_arguments_hold_for_it_as_for_commands(world: World, model: FakeModel) -> None:
+    ada = await world.person("ada", "operator")
+    model.calls(
+        ("reports", {"limit": 50}),
+        ("propose_playbook", {"id": "patrol", "inputs": {"area": "minefield"}}),
+        ("propose_command", {"command": "/playbook patrol area=pier boats=6"}),
+    )
+    model.says("See below.")
+    reply = await ada.asks(to_us("Send a fleet through the minefield"))
+    assert [result.partition(": ")[2] for result in model.results[:2]] == [
+        "Fifty reports are too many.",
+        "Nobody goes into the minefield.",
+    ]
+    assert [button.label for button in reply.buttons] == ["Run patrol"]
+    assert "That is a fleet." in reply.text, "its plan says that it needs an approval"
+    assert [verdict for _, verdict in await audited(world)] == ["deny", "deny", "require_approval"]
+    await ada.presses("Run patrol")
+    await world.becomes("SELECT count(*) FROM vtoc_engine.approvals WHERE state = 'open'", 1)
+
+
 async def test_a_right_that_is_taken_away_is_gone_at_the_next_call(
     world: World, model: FakeModel, kit: HarbourPlugin
 ) -> None:

@@ -156,6 +156,7 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.values.areas import Area, Box, Circle
     from vtoc_bots.core.values.positions import Position
+    from vtoc_bots.core.web.bodies import read_body
     from vtoc_bots.core.web.problems import Refusal
     from vtoc_bots.core.web.signatures import check_signature
 
@@ -180,7 +181,7 @@ __all__ = [
     "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec",
     "Uncertain", "Unknown", "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature",
     "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "markup",
-    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "new_id", "nm", "parse_short_id", "read_body", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
     "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
@@ -241,6 +242,7 @@ _HOMES = {
     "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",
     "values.areas": "Area Box Circle",
     "values.positions": "Position",
+    "web.bodies": "read_body",
     "web.problems": "Refusal",
     "web.signatures": "check_signature",
 }

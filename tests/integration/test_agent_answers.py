@@ -89,7 +89,7 @@ async def test_it_works_for_nobody_where_nobody_asked(world: World, model: FakeM
     await ada.asks(to_us("are you there?"))
     deputy = world.process.runtime.services.deputy
     run_id = await world.store.fetchval("SELECT id FROM vtoc_engine.runs")
-    for stage in (ActionStage(run_id=run_id, operator=None), ActionStage(run_id=None), ActionStage(run_id=new_id())):
+    for stage in (ActionStage(run_id=run_id), ActionStage(run_id=None), ActionStage(run_id=new_id())):
         with pytest.raises(Forbidden, match="works for an operator who asks it in a chat"):
             await deputy.run(stage, "reports", "{}")
 

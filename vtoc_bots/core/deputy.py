@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 import structlog
@@ -27,13 +28,14 @@ from vtoc_bots.core.desk import Desk
 from vtoc_bots.core.errors import ActionError, Forbidden, NotFound, UsageError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.markup import text_of_card
-from vtoc_bots.core.messages import ConversationId, Message, Sender
+from vtoc_bots.core.messages import ConversationId, Message, message_from_json
 from vtoc_bots.core.playbooks.cards import dry_run_card
 from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, inputs_schema
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.start import playbook_ask
 from vtoc_bots.core.ports import ActionContext, Clock, Errand, Looked, Proposal, Services
 from vtoc_bots.core.store.effects import Effects, write_effects
+from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.run_views import RunOrigin, RunViews
 
@@ -50,11 +52,12 @@ QUOTED: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """For whom an agent works, and where."""
+    """For whom an agent works, by which message of theirs."""
 
     operator: Operator
     origin: RunOrigin
-    place: ConversationId
+    message: Message
+    message_id: UUID
 
 
 class ForPerson:
@@ -62,7 +65,7 @@ class ForPerson:
 
     def __init__(self, desk: Desk, services: Services, store: Store, clock: Clock, handler_seconds: float) -> None:
         self._desk, self._services, self._store, self._clock = desk, services, store, clock
-        self._runs, self._seconds = RunViews(store), handler_seconds
+        self._runs, self._originals, self._seconds = RunViews(store), OriginalRows(store), handler_seconds
 
     async def errands(self, ctx: ActionContext) -> list[Errand]:
         """The looking-up commands that the person may use, and the two ways to propose something."""
@@ -85,7 +88,7 @@ class ForPerson:
             arguments = _object(given)
             call, playbook = self._meant(ctx, asker, name, arguments)
             if playbook is None:
-                ask = call.ask(asker.place.transport)
+                ask = call.ask(asker.message.transport)
             else:
                 ask = playbook_ask(playbook, _bound(playbook, call))
             decision = await self._desk.access.decide(asker.operator, ctx.station, ask)
@@ -104,12 +107,19 @@ class ForPerson:
         return Proposal(f"Run {playbook.id}"[:LONGEST_LABEL], command_text(playbook, call.inputs), card)
 
     async def _asker(self, ctx: ActionContext) -> _Asker:
-        """Whose rights count. Raises Forbidden where no operator asked in a conversation."""
+        """Whose rights count: whoever sent the message that started the run, found as the router finds them.
+
+        Raises Forbidden where no message did, or its sender is no operator any more.
+        """
         origin = None if ctx.run_id is None else await self._runs.origin(ctx.run_id)
-        operator = None if ctx.operator is None else await self._desk.people.operator(ctx.operator.id)
-        if operator is None or origin is None or origin.conversation is None:
-            raise Forbidden("an agent works for an operator who asks it in a chat; nobody it could work for asked here")
-        return _Asker(operator, origin, ConversationId.parse(origin.conversation))
+        message_id = None if origin is None else origin.message_id
+        stored = None if message_id is None else await self._originals.message(message_id)
+        if origin is not None and message_id is not None and stored is not None:
+            message = message_from_json(stored.body, ConversationId.parse(stored.conversation), stored.trace)
+            operator = await self._desk.people.sender(message)
+            if operator is not None and (ctx.operator is None or ctx.operator.id == operator.id):
+                return _Asker(operator, origin, message, message_id)
+        raise Forbidden("an agent works for an operator who asks it in a chat; nobody it could work for asked here")
 
     def _playbooks(self, ctx: ActionContext, asker: _Asker) -> list[Playbook]:
         """What may be proposed: not what the agent itself is a step of."""
@@ -160,18 +170,9 @@ class ForPerson:
 
     async def _looked(self, ctx: ActionContext, asker: _Asker, call: Call) -> Looked:
         """A looking-up command's answer. What it would write is not written."""
-        assert ctx.run_id is not None
-        place = asker.place
-        message = Message(
-            transport=place.transport,
-            account=place.account,
-            event_id=ctx.idempotency_key,
-            conversation=place,
-            sender=Sender("", asker.operator.name),
-        )
         context = Context(
-            message=message,
-            message_id=ctx.run_id,
+            message=asker.message,
+            message_id=asker.message_id,
             operator=asker.operator,
             station=ctx.station,
             correlation_id=asker.origin.correlation_id,

@@ -69,7 +69,7 @@ SELECT call FROM vtoc_engine.steps s
 CROSS JOIN LATERAL jsonb_path_query(s.output, '$.**{0 to 1}.calls[*]') AS call
 WHERE s.run_id = $1 ORDER BY s.index
 """
-_ORIGIN: Final = "SELECT playbook, conversation, correlation_id FROM vtoc_engine.runs WHERE id = $1"
+_ORIGIN: Final = "SELECT playbook, key, correlation_id FROM vtoc_engine.runs WHERE id = $1"
 _QUESTION: Final = """
 SELECT r.id, s.step, r.operator_id, s.output FROM vtoc_engine.runs r
 JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
@@ -123,11 +123,17 @@ class RunView(NamedTuple):
 
 
 class RunOrigin(NamedTuple):
-    """Where a run comes from: its playbook, the conversation it was started in, and the story it belongs to."""
+    """Where a run comes from: its playbook, what started it, and the story that it belongs to."""
 
     playbook: str
-    conversation: str | None
+    key: str
     correlation_id: UUID
+
+    @property
+    def message_id(self) -> UUID | None:
+        """The message that started it, None for schedules and the API."""
+        kind, _, value = self.key.partition(":")
+        return UUID(value) if kind == "message" else None
 
 
 class RunViews:

@@ -195,6 +195,10 @@ class ActionContext(Protocol):
         """Tell the asker how far it is; coalesced, may be dropped."""
         ...
 
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Store this (JSON), now: should the action be called again after a crash, it has it as ``inquiry.memo``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
@@ -304,6 +308,48 @@ class Agents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A tool as an agent's model is told of it. `schema` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a looking-up command answered, in words; `private` where it is for the asker alone."""
+
+    text: str
+    private: bool = False
+    exercise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A command for the asker to confirm by a button of that label; `card` says what it would do."""
+
+    label: str
+    command: str
+    card: Card
+
+
+class Deputy(Protocol):
+    """What an agent may do for the person who started its run: with that person's rights, as they are at each call."""
+
+    async def errands(self, ctx: ActionContext) -> list[Errand]:
+        """The person's commands that only look things up, and proposing what does more. Raises Forbidden."""
+        ...
+
+    async def run(self, ctx: ActionContext, name: str, given: str) -> Looked | Proposal:
+        """Look something up, or prepare a proposal, which does nothing; `given` are the arguments as JSON text.
+
+        Every call is audited, refused ones too. Raises Forbidden, NotFound, UsageError and what the command raises.
+        """
+        ...
+
+
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
 
@@ -325,6 +371,11 @@ class Services(Protocol):
     @property
     def agents(self) -> Agents:
         """The remote AgentKit."""
+        ...
+
+    @property
+    def deputy(self) -> Deputy:
+        """What an agent may do for a person."""
         ...
 
     def session(self, station: Station) -> Any:

@@ -38,7 +38,7 @@ from vtoc_bots.core.playbooks.decisions import (
 )
 from vtoc_bots.core.playbooks.endings import end_effects
 from vtoc_bots.core.playbooks.held import HeldRuns
-from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, question_effects
+from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, question_effects, remembered
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
@@ -296,6 +296,7 @@ class _Advance:
             self._clock,
             self._runner._services,
             self._told,
+            lambda memo: self._store(remembered(call, memo, self._clock.now())),
             inquiry_of(self._kept(call.step)),
             self._run.conversation is not None,
             (self._run.reply or {}).get("text", ""),

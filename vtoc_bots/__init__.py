@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.commands.spec import CommandSpec
     from vtoc_bots.core.context import Context
     from vtoc_bots.core.elsewhere import Elsewhere
+    from vtoc_bots.core.errands import Errand, Looked, Proposal
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -96,13 +97,10 @@ if TYPE_CHECKING:
         ConnectorSpec,
         Decoder,
         Deputy,
-        Errand,
-        Looked,
         Observer,
         OpenContext,
         Policy,
         ProbeResult,
-        Proposal,
         Services,
         SourceCall,
         SourceState,
@@ -196,6 +194,7 @@ _HOMES = {
     "attachments": "Attachments check_size downloaded origin_of",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "elsewhere": "Elsewhere",
+    "errands": "Errand Looked Proposal",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
@@ -227,8 +226,8 @@ _HOMES = {
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
-        "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Errand Looked Observer"
-        " OpenContext Policy ProbeResult Proposal Services SourceCall SourceState TakesCalls Telemetry Tools"
+        "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Observer OpenContext"
+        " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools"
     ),
     "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",

@@ -25,6 +25,7 @@ from vtoc_bots.core.commands import (
 )
 from vtoc_bots.core.context import Context
 from vtoc_bots.core.desk import Desk
+from vtoc_bots.core.errands import Errand, Looked, Proposal
 from vtoc_bots.core.errors import ActionError, Forbidden, NotFound, UsageError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.markup import text_of_card
@@ -33,7 +34,7 @@ from vtoc_bots.core.playbooks.cards import dry_run_card
 from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, inputs_schema
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.start import playbook_ask
-from vtoc_bots.core.ports import ActionContext, Clock, Errand, Looked, Proposal, Services
+from vtoc_bots.core.ports import ActionContext, Clock, Services
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.originals import OriginalRows
 from vtoc_bots.core.store.pool import Store

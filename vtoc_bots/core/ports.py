@@ -13,6 +13,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.errands import Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -306,33 +307,6 @@ class Agents(Protocol):
     ) -> RemoteResult:
         """Have a tool called there, within that time. Raises Elsewhere while it is awaited, and ActionError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """A tool as an agent's model is told of it. `schema` is the JSON Schema of its arguments, an object."""
-
-    name: str
-    description: str
-    schema: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What a looking-up command answered, in words; `private` where it is for the asker alone."""
-
-    text: str
-    private: bool = False
-    exercise: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A command for the asker to confirm by a button of that label; `card` says what it would do."""
-
-    label: str
-    command: str
-    card: Card
 
 
 class Deputy(Protocol):

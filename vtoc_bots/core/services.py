@@ -7,11 +7,12 @@ from typing import Any
 
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.errands import Errand, Looked, Proposal
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
-from vtoc_bots.core.ports import ActionContext, Agents, Blobs, Deputy, Errand, Looked, Proposal, Telemetry, Tools
+from vtoc_bots.core.ports import ActionContext, Agents, Blobs, Deputy, Telemetry, Tools
 from vtoc_bots.core.store.pool import Store
 
 

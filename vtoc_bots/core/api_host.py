@@ -103,7 +103,7 @@ class ApiHost:
             chat=self.chat,
             own_station=settings.station.slug,
         )
-        self.mcp = McpHost(settings, self._parts)
+        self.mcp = McpHost(settings, self._parts, metrics.queue_drops.labels("mcp_events").inc)
 
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sends a request that is for no operation of ours. Raises Refusal: 401, 403 for another's station."""

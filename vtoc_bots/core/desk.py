@@ -178,6 +178,12 @@ class Desk:
             raise NotFound(f"no run {short} at station {ctx.station.callsign}; /runs lists them")
         return found, await self._runs.steps(found.id)
 
+    async def calls(self, run: RunView) -> list[dict[str, str]]:
+        """The tools that agents called in a run: tool, given, outcome."""
+        names = ("tool", "given", "outcome")
+        found = [each for each in await self._runs.calls(run.id) if isinstance(each, dict) and "tool" in each]
+        return [{name: str(each.get(name, "")) for name in names} for each in found]
+
     async def cancel(self, ctx: Context, short: str) -> bool:
         """Cancel a run: one's own, or with a lead's level anyone's. False when it had ended. Raises Forbidden."""
         run, _ = await self.run(ctx, short)

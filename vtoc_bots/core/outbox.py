@@ -85,9 +85,11 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
     def tokenised(button: Button) -> Button:
         if button.command is None and button.answer is None:
             return button
-        value = {"command": button.command} if button.answer is None else {"answer": button.answer}
+        value: Row = {"command": button.command} if button.answer is None else {"answer": button.answer}
         if button.replaces:
             value["replaces"] = key
+        if button.once:
+            value["once"] = True
         token = secrets.token_urlsafe(16)[:21]
         effects.buttons.append({"token": token, "value": value, "conversation": conversation, "keep": seconds})
         return button.model_copy(update={"token": token, "command": None, "answer": None})

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.errands import Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -195,6 +196,10 @@ class ActionContext(Protocol):
         """Tell the asker how far it is; coalesced, may be dropped."""
         ...
 
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Store this (JSON), now: should the action be called again after a crash, it has it as ``inquiry.memo``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
@@ -304,6 +309,21 @@ class Agents(Protocol):
         ...
 
 
+class Deputy(Protocol):
+    """What an agent may do for the person who started its run: with that person's rights, as they are at each call."""
+
+    async def errands(self, ctx: ActionContext) -> list[Errand]:
+        """The person's commands that only look things up, and proposing what does more. Raises Forbidden."""
+        ...
+
+    async def run(self, ctx: ActionContext, name: str, given: str) -> Looked | Proposal:
+        """Look something up, or prepare a proposal, which does nothing; `given` are the arguments as JSON text.
+
+        Every call is audited, refused ones too. Raises Forbidden, NotFound, UsageError and what the command raises.
+        """
+        ...
+
+
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
 
@@ -325,6 +345,11 @@ class Services(Protocol):
     @property
     def agents(self) -> Agents:
         """The remote AgentKit."""
+        ...
+
+    @property
+    def deputy(self) -> Deputy:
+        """What an agent may do for a person."""
         ...
 
     def session(self, station: Station) -> Any:

@@ -66,7 +66,7 @@ def said(
 
 def mention_of(event: dict[str, Any]) -> dict[str, Any]:
     """The other event of a message that mentions us: Slack sends both, with ids of their own."""
-    kept = ("client_msg_id", "text", "user", "ts", "blocks", "team", "channel", "event_ts", "thread_ts")
+    kept = ("client_msg_id", "text", "user", "ts", "blocks", "team", "channel", "event_ts", "thread_ts", "files")
     return {"type": "app_mention", **{key: event[key] for key in kept if key in event}}
 
 

@@ -31,6 +31,9 @@ from tests.telegram_kit import (
 )
 from tests.telegram_server import Refusal
 from vtoc_bots import CommandSpec, MessageKind, StartupError, TransientError, VtocError, command
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.server import WebServer, make_app
 from vtoc_bots.plugins.telegram.poller import MOST_FAULTS
 from vtoc_bots.plugins.telegram.webhook import HEADER, MOST_BYTES, PATH
 
@@ -228,6 +231,10 @@ async def test_files_for_us_are_fetched_and_no_others(bench: Bench) -> None:
         "/log lost": None,
     }
     assert len(bench.server.called("getFile")) == 3
+    assert {each.text: each.attachments[0].problem for each in bench.inbox.messages if each.attachments[0].problem} == {
+        "/log large": "with 10.0 MiB it is larger than 10 MiB",
+        "/log lost": "Telegram does not give it",
+    }
 
 
 async def test_every_part_of_an_album_for_us_is_fetched(bench: Bench) -> None:
@@ -336,13 +343,14 @@ async def test_menus_are_published_for_each_scope_and_again_only_when_they_chang
 @asynccontextmanager
 async def posted(bench: Bench) -> AsyncIterator[Callable[..., Any]]:
     """The transport's routes on a web server, and a function that posts to them as Telegram does; its status."""
-    app = web.Application(middlewares=[_as_core_does])
-    app.add_routes(bench.transport.routes())
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
-    async with aiohttp.ClientSession() as http, _cleaned(runner):
+
+    def routes(app: web.Application) -> None:
+        app.add_routes(bench.transport.routes())
+
+    metrics = Metrics()
+    server = WebServer(make_app(Health(bench.clock, metrics), metrics, [routes]), "127.0.0.1", 0)
+    url = await server.start() + PATH
+    async with aiohttp.ClientSession() as http, _closed(server):
 
         async def post(body: Any, secret: str | None = SECRET, **options: Any) -> int:
             headers = {} if secret is None else {HEADER: secret}
@@ -354,20 +362,11 @@ async def posted(bench: Bench) -> AsyncIterator[Callable[..., Any]]:
 
 
 @asynccontextmanager
-async def _cleaned(runner: web.AppRunner) -> AsyncIterator[None]:
+async def _closed(server: WebServer) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await runner.cleanup()
-
-
-@web.middleware
-async def _as_core_does(request: web.Request, handler: Any) -> web.StreamResponse:
-    try:
-        found: web.StreamResponse = await handler(request)
-    except TransientError:
-        return web.Response(status=503)
-    return found
+        await server.close()
 
 
 @asynccontextmanager

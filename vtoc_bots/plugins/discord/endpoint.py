@@ -11,7 +11,7 @@ from aiohttp import web
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from vtoc_bots import Clock
+from vtoc_bots import Clock, read_body
 from vtoc_bots.plugins.discord.acks import Acks
 from vtoc_bots.plugins.discord.answers import PONG
 from vtoc_bots.plugins.discord.receive import Receiver
@@ -21,6 +21,7 @@ logger = structlog.get_logger(__name__)
 
 PATH: Final = "/discord/interactions"
 OLDEST_SECONDS: Final = 300.0
+MOST_BYTES: Final = 2**20
 
 
 class Endpoint:
@@ -32,7 +33,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one interaction. Forged or old ones are refused with 401, before anything of them is read."""
-        body = await request.read()
+        body = await read_body(request, MOST_BYTES)
         timestamp = request.headers.get("X-Signature-Timestamp", "")
         if not self.is_signed(timestamp, body, request.headers.get("X-Signature-Ed25519", "")):
             raise web.HTTPUnauthorized(text="the signature is not Discord's for this application")

@@ -31,6 +31,7 @@ from vtoc_bots.core.web.mcp.playbook_tool import PlaybookTool
 from vtoc_bots.core.web.mcp.prompts import PlaybookPrompt, SituationPrompt
 from vtoc_bots.core.web.mcp.results import RunFile
 from vtoc_bots.core.web.parts import Parts
+from vtoc_bots.core.web.tools import refused
 from vtoc_bots.core.web.typed import Call
 
 MOST_SUGGESTED: Final = 100
@@ -46,20 +47,20 @@ class Caller:
 
     def tools(self) -> list[Offer]:
         """The tools that the caller may use, perhaps after an approval."""
-        return [each for each in self._offers() if each.schema is not None and self._may(each.ask(None))]
+        return [each for each in self._offers() if each.schema is not None and self._may(each)]
 
     def resources(self, *, templates: bool) -> list[Offer]:
         """The resources that the caller may read: those with one address, or with a template of it."""
         return [
             each
             for each in self._catalogue.offers
-            if each.address is not None and is_template(each.address) == templates and self._may(each.ask(None))
+            if each.address is not None and is_template(each.address) == templates and self._may(each)
         ]
 
     def prompts(self) -> list[Prompt]:
         """The prompts that the caller may use."""
         playbooks = (PlaybookPrompt(tool.playbook, tool.name) for tool in self._playbooks())
-        return [each for each in (*self._catalogue.prompts, *playbooks) if self._may(each.ask())]
+        return [each for each in (*self._catalogue.prompts, *playbooks) if self._decision(each.ask()).allowed]
 
     async def call(self, name: str, arguments: Mapping[str, Any], key: str | None, client: Client) -> Given:
         """Use a tool. Raises NotFound for an unknown one, Forbidden, UsageError and what it raises."""
@@ -89,7 +90,9 @@ class Caller:
         """A prompt and its words. Raises NotFound for an unknown one, Forbidden, and what it raises."""
         found = self._prompt(name)
         with span("mcp prompt", **{"bot.platform": "mcp", "bot.operation": name}):
-            await self._decided(self._call(None, ""), "mcp.prompt", f"prompt:{name}", found.ask(), arguments)
+            await self._decided(
+                self._call(None, ""), "mcp.prompt", f"prompt:{name}", found.ask(), arguments, general=True
+            )
             return found, await found.said(arguments, self.read)
 
     async def watch(self, uri: str) -> str:
@@ -103,8 +106,8 @@ class Caller:
         """How a watched resource is now: a digest, which tells nothing but that it changed. Raises as `read` does."""
         offer, parts = self._found(uri)
         decision = await self._parts.access.decide(self.principal.operator, self._station, offer.ask(parts))
-        if not decision.allowed:
-            raise Forbidden(decision.reason)
+        if not decision.at_once:
+            raise refused(decision)
         return _digest(await offer.read(self._call(None, ""), uri, parts))
 
     async def suggest_part(self, address: str, part: str, begun: str) -> list[str]:
@@ -149,19 +152,24 @@ class Caller:
     def _call(self, key: str | None, digest: str) -> Call:
         return Call(None, self._parts, self.principal, self._station, new_id(), key, digest)
 
-    def _may(self, ask: Ask) -> bool:
-        return self._parts.access.decide_now(self.principal.operator, self._station, ask).allowed
+    def _may(self, offer: Offer) -> bool:
+        decision = self._decision(offer.ask(None))
+        return decision.allowed if offer.decides else decision.at_once
+
+    def _decision(self, ask: Ask) -> Decision:
+        return self._parts.access.decide_now(self.principal.operator, self._station, ask)
 
     async def _decided(
         self, call: Call, event: str, subject: str, ask: Ask, arguments: Mapping[str, Any], *, general: bool = False
     ) -> None:
-        """Decide and note it; `general`: it is decided again on what the arguments come to. Raises Forbidden."""
+        """Decide and note it; `general`: it is decided again on what the arguments come to. Raises Forbidden, unless it
+        is `general` also for what needs an approval."""
         access, operator = self._parts.access, self.principal.operator
         decide = None if general else access.decide(operator, self._station, ask)
         decision = access.decide_now(operator, self._station, ask) if decide is None else await decide
         await self._audit(call, event, subject, arguments, decision)
-        if not decision.allowed:
-            raise Forbidden(decision.reason)
+        if not (decision.allowed if general else decision.at_once):
+            raise refused(decision)
 
     async def _audit(
         self, call: Call, event: str, subject: str, arguments: Mapping[str, Any], decision: Decision

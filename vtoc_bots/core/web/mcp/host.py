@@ -16,6 +16,7 @@ from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, Words
 from vtoc_bots.core.web.auth import Principal
+from vtoc_bots.core.web.bodies import read_body
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.mcp.asgi import Exchange
 from vtoc_bots.core.web.mcp.caller import OURS, Caller
@@ -25,7 +26,6 @@ from vtoc_bots.core.web.problems import Refusal
 logger = structlog.get_logger(__name__)
 
 PATH: Final = "/mcp"
-BODY_SECONDS: Final = 30.0
 OPEN_SECONDS: Final = 20.0
 STILL_SECONDS: Final = 20.0
 """How often the credential of an open stream is looked at again."""
@@ -112,11 +112,7 @@ class McpHost:
         principal = await self._parts.authenticator.principal(authorization)
         station = station_of(principal, station_named(None, request.headers), await self._parts.people.stations())
         serving = await self._served()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.read()
-        except TimeoutError:
-            raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+        body = await read_body(request, request.client_max_size)
 
         async def still() -> bool:
             try:

@@ -146,6 +146,8 @@ async def test_polling_begins_by_taking_the_webhook_away_and_is_held_by_one(benc
     async with running(bench):
         await heard(bench, 1)
         bench.server.webhook["url"] = "https://elsewhere.example/hook"
+        # The poll that is under way is answered as before; the next one learns of it.
+        await seen(lambda: len(bench.server.called("deleteWebhook")) == 2, "it does not take the webhook away again")
         await bench.server.put({"message": message(2, ADA, "/status")})
         await heard(bench, 2)
     assert bench.held == ["receiver.77001"]

@@ -243,10 +243,11 @@ def encoded(payload: dict[str, Any]) -> tuple[str, str]:
     return urlencode({"payload": json.dumps(payload)}), "application/x-www-form-urlencoded"
 
 
-def signed(body: str, at: float, secret: str = SECRET) -> dict[str, str]:
+def signed(body: str | bytes, at: float, secret: str = SECRET) -> dict[str, str]:
     """The headers that say that Slack sent this."""
     timestamp = str(int(at))
-    digest = hmac.new(secret.encode(), f"v0:{timestamp}:{body}".encode(), hashlib.sha256).hexdigest()
+    data = body if isinstance(body, bytes) else body.encode()
+    digest = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + data, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
 
 

@@ -84,10 +84,26 @@ def id_at(moment: datetime) -> str:
 # Interactions
 
 
+class Shapeless(ValueError):
+    """What should be an interaction lacks what every interaction has."""
+
+
 def message_of_interaction(payload: Mapping[str, Any], account: str, now: datetime) -> Message | None:
-    """The message that an interaction is; None for kinds that were never offered. `now` is when it was received."""
+    """The message that an interaction is; None for kinds that were never offered. `now` is when it was received.
+
+    Raises Shapeless for what Discord never sends.
+    """
+    try:
+        message = _converted(payload, payload.get("data") or {}, account, now)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise Shapeless(f"{type(error).__name__}: {error}") from error
+    if message is not None and not message.sender.user_id.isdigit():
+        raise Shapeless("nobody sent it")
+    return message
+
+
+def _converted(payload: Mapping[str, Any], data: Mapping[str, Any], account: str, now: datetime) -> Message | None:
     kind = payload.get("type")
-    data = payload.get("data") or {}
     if kind in (InteractionType.COMMAND, InteractionType.AUTOCOMPLETE) and data.get("type", 1) == 1:
         return _of_command(payload, data, account, now)
     if kind == InteractionType.COMPONENT:

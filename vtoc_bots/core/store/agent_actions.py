@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -81,7 +82,7 @@ WHERE a.action_id = m.id AND a.status IN ('queued', 'running') AND a.status <> m
 RETURNING {", ".join(f"a.{name.strip()}" for name in _COLUMNS.split(","))}
 """
 _UNTOLD: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.agent_actions
-    WHERE told < revision ORDER BY updated_at LIMIT 200"""
+    WHERE told < revision AND station <> ALL($1::text[]) ORDER BY updated_at LIMIT 200"""
 _TOLD: Final = "UPDATE vtoc_engine.agent_actions SET told = greatest(told, $2) WHERE action_id = $1"
 
 # A copy that was late never takes back what a newer one said.
@@ -195,9 +196,9 @@ async def follow_runs(statements: Statements) -> list[ActionRow]:
     return [ActionRow(*row.values()) for row in await statements.fetch(_FOLLOW)]
 
 
-async def untold_actions(statements: Statements) -> list[ActionRow]:
-    """Actions whose copy is behind."""
-    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD)]
+async def untold_actions(statements: Statements, away: Sequence[str]) -> list[ActionRow]:
+    """Actions whose copy is behind, the longest first, but for those of stations that are away."""
+    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD, away)]
 
 
 async def told_action(statements: Statements, action: ActionRow) -> None:

@@ -162,7 +162,7 @@ async def test_a_busy_stream_too_ends_with_its_token(api: Api, monkeypatch: pyte
     run_id = (await api.post("/runs", {"playbook": "waiting"})).body["id"]
 
     async def always_new(watcher: Watcher, seconds: float) -> RunSeen | None:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         return watcher._latest
 
     monkeypatch.setattr(Watcher, "next", always_new)

@@ -19,6 +19,7 @@ from vtoc_bots.core.store.agent_actions import (
     follow_runs,
     told_action,
     untold_actions,
+    withdraw_copy,
 )
 from vtoc_bots.core.store.effects import Effects, Row, write_effects
 from vtoc_bots.core.store.pool import Connection, Store
@@ -71,6 +72,14 @@ class AgentActions:
         action = await find_action(self._store, action_id)
         if action is not None:
             await self._tell(action)
+
+    async def belongs(self, action_id: str, station: str) -> None:
+        """Withdraw the copy that a webhook, which came before anybody knew whose the action is, left at another
+        station. Raises TransientError."""
+        action = await find_action(self._store, action_id)
+        if action is not None and action.run_id is None and action.station != station:
+            async with self._store.session(await self._people.station(action.station)) as session:
+                await withdraw_copy(session, action_id)
 
     async def _tell(self, action: ActionRow) -> bool:
         """Copy an action; where its station's database does not take it, the next look does it again. False where there

@@ -100,6 +100,7 @@ ON CONFLICT (action_id) DO UPDATE SET status = excluded.status,
 WHERE array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], excluded.status)
     >= array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], old.status)
 """
+_WITHDRAW: Final = "DELETE FROM {schema}.agent_action_audits WHERE action_id = $1"
 _PAGE: Final = """SELECT id, action_id, tool_name, status, request_payload, response_payload, error_message,
         completed_at, channel_slug, initiator_id, created_at, updated_at
     FROM {schema}.agent_action_audits
@@ -222,6 +223,11 @@ async def copy_action(session: Session, action: ActionRow) -> None:
         action.initiator_id,
         action.created_at,
     )
+
+
+async def withdraw_copy(session: Session, action_id: str) -> None:
+    """Remove the station's own row of an action that turned out to be another's."""
+    await session.execute(_WITHDRAW.format(schema=session.schema), action_id)
 
 
 async def audits_page(session: Session, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:

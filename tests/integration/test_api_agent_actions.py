@@ -49,6 +49,24 @@ async def audit(api: Api, action_id: str, status: str, token: str = "operator") 
     return found[0]
 
 
+async def test_a_station_that_takes_no_copies_holds_up_no_other(api: Api) -> None:
+    await api.centre.runtime.store.execute(
+        "INSERT INTO vtoc_engine.agent_actions (action_id, station, tool_name, status, correlation_id, updated_at)"
+        " SELECT 'gone-' || n, 'toc-s99', 'count', 'running', gen_random_uuid(), now() - interval '1 day'"
+        " FROM generate_series(1, 450) n"
+    )
+    action_id = (await api.post("/agent-actions/execute", {"tool_name": "count"})).body["action_id"]
+    assert (await audit(api, action_id, "succeeded"))["response_payload"] is not None
+    left = await api.centre.row("SELECT count(*) AS n FROM vtoc_engine.agent_actions WHERE told < revision")
+    assert left == {"n": 450}
+
+
+async def test_a_number_that_no_run_can_keep_is_the_callers_mistake(api: Api) -> None:
+    body = {"tool_name": "centre.fail", "action_input": {"times": 2**70}}
+    said = await api.post("/agent-actions/execute", body)
+    assert (said.status, "too large a number" in said.body["detail"]) == (400, True)
+
+
 async def chained(api: Api, action_id: str) -> list[str]:
     rows = await api.centre.runtime.store.fetch(
         "SELECT event FROM vtoc_engine.audit WHERE subject = $1 ORDER BY at, id", f"agent_action:{action_id}"

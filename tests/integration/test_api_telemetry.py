@@ -252,6 +252,18 @@ async def test_an_event_is_told_where_there_is_a_chatkit_channel(api: Api) -> No
     assert row == {"n": 1, "kind": "notice"}
 
 
+async def test_an_event_is_told_in_no_other_stations_channel(api: Api) -> None:
+    source = await radar(api)
+    event = (await api.post("/telemetry/events", {"source_slug": "radar"})).body
+    api.centre.runtime.api.chat["chatkit"] = "org"
+    for channel, status in (("TOC_S2", 403), ("toc-s2 ", 403), ("Air", 202)):
+        change = {"configuration": {"chatkit_channel": channel}}
+        assert (await api.call("PATCH", f"/telemetry/sources/{source['id']}", json=change)).status == 200
+        assert (await api.post(f"/telemetry/events/{event['id']}/thread")).status == status
+    row = await api.centre.row("SELECT min(conversation) AS told, count(*) AS n FROM vtoc_engine.outbox")
+    assert row == {"told": "chatkit:org:air", "n": 1}
+
+
 async def test_a_station_is_seen_at_a_glance(api: Api) -> None:
     source = await radar(api)
     await api.post(

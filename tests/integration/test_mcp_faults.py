@@ -133,3 +133,12 @@ async def test_a_token_endpoint_that_refuses_or_fails_says_what_to_check(
         )
         await centre.answer(message, 60)
         assert door.calls == 0
+
+
+async def test_a_token_endpoint_that_fails_once_costs_no_run(
+    server: HttpServer, database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    async with centre_behind(server, database_urls, tmp_path) as (centre, door):
+        door.token_fault = "500 once"
+        assert "marked done" in said(await centre.ask("ada", MARK))
+        assert marks(tmp_path) == ["done"]

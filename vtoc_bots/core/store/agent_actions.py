@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -84,7 +84,7 @@ WHERE a.action_id = m.id AND a.status IN ('queued', 'running') AND a.status <> m
 RETURNING {", ".join(f"a.{name.strip()}" for name in _COLUMNS.split(","))}
 """
 _UNTOLD: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.agent_actions
-    WHERE told < revision ORDER BY updated_at LIMIT 200"""
+    WHERE told < revision AND station <> ALL($1::text[]) ORDER BY updated_at LIMIT 200"""
 _TOLD: Final = "UPDATE vtoc_engine.agent_actions SET told = greatest(told, $2) WHERE action_id = $1"
 
 # A copy that was late never takes back what a newer one said.
@@ -102,6 +102,7 @@ ON CONFLICT (action_id) DO UPDATE SET status = excluded.status,
 WHERE array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], excluded.status)
     >= array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], old.status)
 """
+_WITHDRAW: Final = "DELETE FROM {schema}.agent_action_audits WHERE action_id = $1"
 _PAGE: Final = """SELECT id, action_id, tool_name, status, request_payload, response_payload, error_message,
         completed_at, channel_slug, initiator_id, created_at, updated_at
     FROM {schema}.agent_action_audits
@@ -198,9 +199,9 @@ async def follow_runs(statements: Statements) -> list[ActionRow]:
     return [ActionRow(*row.values()) for row in await statements.fetch(_FOLLOW)]
 
 
-async def untold_actions(statements: Statements) -> list[ActionRow]:
-    """Actions whose copy is behind."""
-    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD)]
+async def untold_actions(statements: Statements, away: Sequence[str]) -> list[ActionRow]:
+    """Actions whose copy is behind, the longest first, but for those of stations that are away."""
+    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD, away)]
 
 
 async def told_action(statements: Statements, action: ActionRow) -> None:
@@ -236,6 +237,11 @@ def for_everybody(action: ActionRow) -> Any:
         if isinstance(card, Mapping) and "blocks" in card and card.get("private") is True:
             return {"private": True, "run_id": str(action.run_id), "text": PRIVATE}
     return response
+
+
+async def withdraw_copy(session: Session, action_id: str) -> None:
+    """Remove the station's own row of an action that turned out to be another's."""
+    await session.execute(_WITHDRAW.format(schema=session.schema), action_id)
 
 
 async def audits_page(session: Session, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:

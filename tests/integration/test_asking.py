@@ -163,6 +163,20 @@ async def test_a_dialog_can_be_cancelled_by_its_button(opens: Opens) -> None:
         assert (await centre.row("SELECT count(*) AS n FROM vtoc_engine.dialogs WHERE expires_at > now()"))["n"] == 0
 
 
+async def test_a_button_answers_no_other_question_than_its_own(opens: Opens) -> None:
+    async with opens(DIALOG) as centre:
+        await centre.person("bob")
+        await centre.ask("ada", "/count")
+        older = centre.token("Cancel")
+        await centre.ask("ada", "many")  # and is asked again
+        await centre.ask("bob", "/count")
+        for token in (older, centre.token("Cancel")):
+            pressed = await centre.say("ada", "", kind=MessageKind.BUTTON, token=token)
+            assert "another question" in words(await centre.answer(pressed))
+        assert (await centre.ask("ada", "6")).title == "6 km"
+        assert (await centre.ask("bob", "7")).title == "7 km"
+
+
 async def test_a_dialog_asks_for_a_playbooks_inputs(opens: Opens) -> None:
     async with opens(DIALOG) as centre:
         assert (await centre.ask("ada", "/playbook counting")).asks

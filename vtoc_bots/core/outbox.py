@@ -85,7 +85,9 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
     def tokenised(button: Button) -> Button:
         if button.command is None and button.answer is None:
             return button
-        value = {"command": button.command} if button.answer is None else {"answer": button.answer}
+        value = {"command": button.command}
+        if button.answer is not None:
+            value = {"answer": button.answer, "dialog": str(effects.dialogs[-1]["id"]) if effects.dialogs else None}
         if button.replaces:
             value["replaces"] = key
         token = secrets.token_urlsafe(16)[:21]

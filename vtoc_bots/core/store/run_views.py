@@ -46,9 +46,10 @@ SELECT (SELECT count(*) FROM vtoc_engine.runs WHERE station = $1 AND state IN ('
     (SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown') AND kind <> 'progress') AS unsent
 """
 _WAITING_FOR_MESSAGE: Final = """
-SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
+SELECT r.id, s.step, r.playbook, r.digest, r.source, r.inputs, r.station, r.operator_id, r.private
+FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
 WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%' AND s.output IS NULL
-ORDER BY r.created_at, s.index LIMIT 1
+ORDER BY r.created_at, s.index LIMIT 100
 """
 _HAS_OPEN: Final = """SELECT EXISTS (SELECT FROM vtoc_engine.runs
     WHERE conversation = $1 AND state IN ('ready', 'waiting'))"""
@@ -116,6 +117,20 @@ class RunView(NamedTuple):
     correlation_id: UUID
 
 
+class WaitingStep(NamedTuple):
+    """A step that waits, of a run that waits for a message: for that, or for an approval or a time."""
+
+    run_id: UUID
+    step: str
+    playbook: str
+    digest: str
+    source: str
+    inputs: Any
+    station: str
+    operator_id: UUID | None
+    private: bool
+
+
 class RunViews:
     """Questions about runs."""
 
@@ -150,10 +165,9 @@ class RunViews:
         assert row is not None
         return row
 
-    async def waiting_for_message(self, conversation: str) -> tuple[UUID, str] | None:
-        """The run and step that wait for a message in this conversation, the oldest first."""
-        row = await self._store.fetchrow(_WAITING_FOR_MESSAGE, conversation)
-        return (row["id"], row["step"]) if row else None
+    async def waiting_for_message(self, conversation: str) -> list[WaitingStep]:
+        """The waiting steps of the runs that wait for a message in this conversation, the oldest run first."""
+        return [WaitingStep(*row.values()) for row in await self._store.fetch(_WAITING_FOR_MESSAGE, conversation)]
 
     async def has_open(self, conversation: str) -> bool:
         """Whether a run of this conversation has not ended."""

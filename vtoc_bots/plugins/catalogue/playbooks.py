@@ -87,7 +87,8 @@ async def run(ctx: Context, id: RunId) -> Card:
     )
     table = Table(columns=("step", "state", "tries", "took", "error"), rows=rows, numeric=(2,))
     severity = STATES.get(found.state, Severity.PLAIN)
-    return Card.of(f"Run: {found.title}", Fields(fields=tuple(facts)), *((table,) if rows else ()), severity=severity)
+    blocks = (Fields(fields=tuple(facts)), *((table,) if rows else ()))
+    return Card.of(f"Run: {found.title}", *blocks, severity=severity, private=found.private)
 
 
 @command("answer", level="observer", private=True, examples=("answer 7Z3K9QPM colour=red",))

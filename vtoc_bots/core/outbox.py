@@ -206,11 +206,16 @@ class Deliverer:
             # The same edit twice is one edit; a card of several messages that was begun goes on behind those it has.
             outbound = replace(outbound, may_be_repeat=row.was_unknown and not row.revision)
         elif row.was_unknown and isinstance(self._transport, LooksUpReceipts):
-            found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
+            found, is_told = None, True
+            try:
+                found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
+            except Refused as refusal:
+                logger.warning("outbound_not_looked_up", key=row.key, error=str(refusal))
+                is_told = False
             if found is not None and not (row.revision and caps.edit):
                 return "sent", receipt_json(found), None, 0.0
             # Which revision was shown is not known: editing shows the latest.
-            outbound = replace(outbound, may_be_repeat=False, edits=found)
+            outbound = replace(outbound, may_be_repeat=not is_told, edits=found)
         grip.check()
         receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
         return "sent", receipt_json(receipt), None, 0.0

@@ -113,7 +113,8 @@ class Operators:
             used_by = f"{transport}:{workspace}:{user_id}"
             row = await connection.fetchrow(_REDEEM, _hash(code), used_by)
             if row is None:
-                return await connection.fetchval(_REDEEMED, _hash(code), used_by, transport, workspace, user_id)
+                again = await connection.fetchrow(_REDEEMED, _hash(code), used_by, transport, workspace, user_id)
+                return again["name"] if again else None
             await connection.execute(_SET_IDENTITY, transport, workspace, user_id, row["operator_id"], name)
             operator = await connection.fetchrow(_BY_ID, row["operator_id"])
             return operator["name"] if operator else None

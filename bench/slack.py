@@ -283,7 +283,7 @@ def _route(api: str) -> web.RouteDef:
         def now(self) -> datetime:
             return datetime.now(UTC)
 
-    receiver = Receiver(Now(), Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock
+    receiver = Receiver(Now(), None, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock, and no file comes
     receiver.open(_Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
     return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -230,6 +231,10 @@ async def test_files_for_us_are_fetched_and_no_others(bench: Bench) -> None:
         "/log lost": None,
     }
     assert len(bench.server.called("getFile")) == 3
+    assert {each.text: each.attachments[0].problem for each in bench.inbox.messages if each.attachments[0].problem} == {
+        "/log large": "with 10.0 MiB it is larger than 10 MiB",
+        "/log lost": "Telegram does not give it",
+    }
 
 
 async def test_every_part_of_an_album_for_us_is_fetched(bench: Bench) -> None:
@@ -396,6 +401,8 @@ async def test_forged_huge_and_malformed_posts_are_refused(tmp_path: Path) -> No
         assert await post(b"x" * (MOST_BYTES + 1)) == 413
         for body in (b"{", b"[]", b"{}", b'{"update_id": "9"}', b'{"update_id": true}', b"\xff", b"[" * 100_000):
             assert await post(body) == 400
+        for charset in ("utf-16", "utf-32", "latin-1"):
+            assert await post(json.dumps({**update, "ü": "ü"}, ensure_ascii=False).encode(charset)) == 400, charset
         assert await post({"update_id": 10, "message": {"text": 5}}) == 200, "again it would be the same"
     assert bench.inbox.messages == []
 

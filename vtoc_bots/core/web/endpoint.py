@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from vtoc_bots.core.access import Ask, Decision
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.errors import Forbidden
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.web.bodies import read_body
@@ -21,6 +20,7 @@ from vtoc_bots.core.web.documents import Page
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal, correlation_id
 from vtoc_bots.core.web.signatures import check_signature
+from vtoc_bots.core.web.tools import refused
 from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation, SignedCall
 
 MOST_MISTAKES: Final = 20
@@ -44,7 +44,8 @@ class Endpoint:
         """Answer a request."""
         operation = self._operation
         traceparent = request.headers.get("traceparent")
-        with span(f"api {operation.id}", traceparent, **{"bot.platform": "api", "bot.operation": operation.id}):
+        named = {"bot.platform": "api", "bot.operation": operation.id, "correlation_id": correlation_id(request)}
+        with span(f"api {operation.id}", traceparent, **named):
             if operation.signed:
                 raw = await read_body(request, request.client_max_size)
                 check_signature(self._parts.settings.webhook_secret, request.headers, raw, self._parts.clock.now())
@@ -63,9 +64,9 @@ class Endpoint:
         ask = Ask(f"api:{operation.id}", operation.level, transport="api")
         decision = await parts.access.decide(principal.operator, station, ask)
         call = Call(request, parts, principal, station, correlation_id(request))
-        if not decision.allowed:
+        if not decision.at_once and not (decision.allowed and operation.starts):
             await self._audit(call, decision)
-            raise Forbidden(decision.reason)
+            raise refused(decision)
         values = self._path_values(request)
         if operation.query is not None:
             values["query"] = self._query(request)

@@ -15,7 +15,7 @@ from vtoc_bots import Clock, read_body
 from vtoc_bots.plugins.discord.acks import Acks
 from vtoc_bots.plugins.discord.answers import PONG
 from vtoc_bots.plugins.discord.receive import Receiver
-from vtoc_bots.plugins.discord.wire import InteractionType
+from vtoc_bots.plugins.discord.wire import InteractionType, Shapeless
 
 logger = structlog.get_logger(__name__)
 
@@ -44,7 +44,11 @@ class Endpoint:
             raise web.HTTPServiceUnavailable(text="not ready yet")
         interaction = str(payload["id"])
         self._acks.begin(interaction)
-        response, kind = await self._receiver.answer(payload)
+        try:
+            response, kind = await self._receiver.answer(payload)
+        except Shapeless:
+            self._acks.end(interaction, "none")
+            raise web.HTTPBadRequest(text="not an interaction") from None
         self._acks.end(interaction, kind)
         return _json(response)
 
@@ -72,7 +76,8 @@ def _payload(body: bytes) -> Mapping[str, Any]:
 
 
 def _has_ids(payload: Mapping[str, Any]) -> bool:
-    return str(payload.get("id", "")).isdigit() and isinstance(payload.get("token"), str)
+    numbered = str(payload.get("id", "")).isdigit() and type(payload.get("type")) is int
+    return numbered and isinstance(payload.get("token"), str)
 
 
 def _json(document: Mapping[str, Any]) -> web.Response:

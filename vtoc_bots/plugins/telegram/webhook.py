@@ -46,7 +46,7 @@ def _update(body: bytes) -> Mapping[str, Any]:
     try:
         update = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise web.HTTPBadRequest(text="this is not JSON") from None
+        raise web.HTTPBadRequest(text="this is not JSON in UTF-8") from None
     if not isinstance(update, dict) or type(update.get("update_id")) is not int:
         raise web.HTTPBadRequest(text="this is not an update of the Bot API")
     return update

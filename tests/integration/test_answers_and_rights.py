@@ -109,6 +109,18 @@ async def test_a_private_run_takes_the_answer_of_who_started_it_alone(centre: Ce
     assert centre.plugin.calls == ["one:four"]
 
 
+async def test_a_private_question_is_answered_in_the_direct_chat_where_it_is_put(centre: Centre) -> None:
+    first, second = [await centre.say("ada", f"/playbook {name}") for name in ("secret", "asks")]
+    await centre.wait_for(WAITING, 2)
+    await centre.world.row("UPDATE vtoc_engine.runs SET private = true WHERE playbook = 'secret' RETURNING 1 AS done")
+    await centre.ask("ada", "four", "ada")
+    await centre.answer(first)
+    await centre.say("ada", "five", "ada")
+    await centre.ask("ada", "six")
+    await centre.answer(second)
+    assert centre.plugin.calls == ["one:four", "one:six"]
+
+
 async def test_a_question_is_put_though_its_worker_died_as_it_was_asked(
     centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:

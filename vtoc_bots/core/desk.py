@@ -262,7 +262,8 @@ class Desk:
 
     async def answer_waiting(self, ctx: Context, text: str) -> bool:
         """Give a plain message to the run that waits for one of its sender here; False when none does."""
-        for waiting in await self._runs.waiting_for_message(str(ctx.message.conversation)):
+        message = ctx.message
+        for waiting in await self._runs.waiting_for_message(message.conversation, message.sender.user_id):
             if await self._may_answer(ctx, waiting):
                 said = message_output(text, ctx.known().name, self._clock.now())
                 return await self._runs.answer(waiting.run_id, waiting.step, said)

@@ -237,7 +237,7 @@ def _begun(error: Exception) -> dict[str, Any] | None:
 
 def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:
     """What is said, once and in plain text, instead of a reply that the platform will not take."""
-    if row.kind in ("progress", "notice") or row.revision > 0:
+    if row.kind in ("progress", "notice") or (row.revision > 0 and row.kind != "page"):  # a page answers its press
         return None
     title = str(row.card.get("title") or "the reply")
     text = f"“{title}” could not be shown here ({error}). Its id is {short_id(row.correlation_id)}."

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.centre_kit import Centre, open_centre
-from vtoc_bots import Accepted, Caps, Choices, Invalid, Level, MessageKind, OpenForm, OutboundKind
+from vtoc_bots import Accepted, Caps, Choices, Invalid, Level, MessageKind, OpenForm, OutboundKind, Refused
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 PLAYBOOKS = {
@@ -163,6 +163,20 @@ async def test_a_dialog_can_be_cancelled_by_its_button(opens: Opens) -> None:
         assert (await centre.row("SELECT count(*) AS n FROM vtoc_engine.dialogs WHERE expires_at > now()"))["n"] == 0
 
 
+async def test_a_button_answers_no_other_question_than_its_own(opens: Opens) -> None:
+    async with opens(DIALOG) as centre:
+        await centre.person("bob")
+        await centre.ask("ada", "/count")
+        older = centre.token("Cancel")
+        await centre.ask("ada", "many")  # and is asked again
+        await centre.ask("bob", "/count")
+        for token in (older, centre.token("Cancel")):
+            pressed = await centre.say("ada", "", kind=MessageKind.BUTTON, token=token)
+            assert "another question" in words(await centre.answer(pressed))
+        assert (await centre.ask("ada", "6")).title == "6 km"
+        assert (await centre.ask("bob", "7")).title == "7 km"
+
+
 async def test_a_dialog_asks_for_a_playbooks_inputs(opens: Opens) -> None:
     async with opens(DIALOG) as centre:
         assert (await centre.ask("ada", "/playbook counting")).asks
@@ -193,6 +207,19 @@ async def test_a_page_replaces_the_card_whose_button_was_pressed(opens: Opens) -
         assert shown.edits is not None
         assert shown.reply_context == {"press": "1"}
         assert f"message:{pressed}:reply" not in centre.transport.latest
+
+
+async def test_a_page_that_the_platform_refused_is_said_to_be_and_can_be_turned_again(opens: Opens) -> None:
+    async with opens(FORMS) as centre:
+        first = await centre.say("ada", "/count 1")
+        await centre.answer(first)
+        centre.transport.fails = lambda outbound: Refused("too long") if outbound.edits is not None else None
+        await centre.press("ada", "Next")
+        await centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE key LIKE '%:plain' AND state = 'sent'", 1)
+        centre.transport.fails = lambda outbound: None
+        await centre.press("ada", "Next")
+        await centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE revision = 2 AND state = 'sent'", 1)
+        assert centre.transport.latest[f"message:{first}:reply"].card.title == "2 km"
 
 
 async def test_where_nothing_can_be_edited_the_next_page_comes_after_the_first(opens: Opens) -> None:

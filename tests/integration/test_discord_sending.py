@@ -245,6 +245,16 @@ async def test_a_private_answer_never_shows_in_a_place_that_all_see(bench: Bench
     assert held.original is None
 
 
+async def test_a_private_answer_that_was_cut_off_is_not_taken_for_unsent(bench: Bench) -> None:
+    context = await bench.interaction(private=False)
+    out = outbound(reply_context=context, private_to="1300000000000000101")
+    bench.discord.faults.append(Fault("POST", "/webhooks/.*", "drop after"))
+    with pytest.raises(Unknown):
+        await bench.sender.send(out)
+    with pytest.raises(Refused):
+        await bench.sender.look_up(out)
+
+
 async def test_a_public_result_of_a_private_question_is_shown_to_all(bench: Bench) -> None:
     context = await bench.interaction(private=True)
     await bench.sender.send(outbound(reply_context=context, kind=OutboundKind.RESULT))

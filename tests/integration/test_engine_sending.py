@@ -79,6 +79,15 @@ async def test_what_the_platform_does_not_have_is_sent_unmarked(store: Store) ->
     assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, False]
 
 
+async def test_what_the_platform_can_not_tell_is_sent_again_and_marked(store: Store) -> None:
+    post = Post(store, ScriptedLookingTransport(Unknown("cut off"), Refused("nobody may read here")))
+    await post.put("k")
+    await post.deliver()
+    await post.deliver()
+    assert await post.states() == {"k": "sent"}
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, True]
+
+
 async def test_a_worker_killed_while_it_edits_leaves_the_edit_to_another(store: Store) -> None:
     transport = ScriptedLookingTransport()
     post = Post(store, transport)

@@ -26,7 +26,10 @@ from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import is_ready
 from vtoc_bots.core.web.server import WebServer
 
-STATIONS = "stations:\n  toc-s1:\n    notices: ['room:bot:leads', 'room:bot:night']\n"
+STATIONS = (
+    "stations:\n  toc-s1:\n    notices: ['room:bot:leads', 'room:bot:night']\n"
+    "  toc-s2:\n    channels: ['room:bot:pier']\n    notices: ['room:bot:quay']\n"
+)
 GUARDED = (
     "approval: {quorum: 1, level: lead, exclude_requester: true}\n"
     "steps:\n  - {id: one, uses: centre.count, with: {what: salt}}\n"
@@ -63,6 +66,17 @@ async def test_an_approval_is_asked_in_the_notice_rooms_too_and_closed_in_all(ce
     closed = shown_in(centre)
     assert set(closed) == {"hall", "leads", "night"}
     assert all(title.startswith("Approval approved") for title in closed.values())
+    assert centre.plugin.calls == ["one:salt"]
+
+
+async def test_an_approval_is_decided_where_its_station_is_told_whatever_the_deciders_own_station(
+    centre: Centre,
+) -> None:
+    asked = await centre.say("ada", "/playbook guarded", "pier")
+    sent = "SELECT count(*) FROM vtoc_engine.outbox WHERE kind = 'approval' AND state = 'sent'"
+    await centre.wait_for(sent, 2)
+    await centre.press("bob", "Approve", room="quay")
+    await centre.answer(asked)
     assert centre.plugin.calls == ["one:salt"]
 
 

@@ -157,6 +157,28 @@ async def test_a_card_that_never_came_is_not_found(alone: Alone) -> None:
     assert len(alone.slack.of("conversations.history")) == 3, "every page is read"
 
 
+async def test_what_can_not_be_looked_up_is_not_taken_for_unsent(alone: Alone) -> None:
+    for private_to, channel in ((ADA, HALL), (None, "C0FAR00001"), (None, f"home:{ADA}")):
+        notice = alone.outbound("Hello", channel, private_to=private_to, kind=OutboundKind.NOTICE)
+        with pytest.raises(Refused):
+            await alone.transport.look_up(notice)
+    assert await alone.transport.look_up(alone.outbound("Home", f"home:{ADA}")) is None, "it is published once more"
+
+
+@pytest.mark.parametrize(("manner", "parts"), [("limit", 2), ("service_unavailable", 2), ("drop-after", 4)])
+async def test_a_private_card_of_several_messages_goes_on_where_it_was_held_up(
+    alone: Alone, manner: str, parts: int
+) -> None:
+    outbound = alone.outbound(Card.of("Long", *["word " * 500] * 8), private_to=ADA)
+    alone.slack.manners = lambda method, arguments: manner if alone.slack.ephemerals else None
+    with pytest.raises(Unknown):
+        await alone.transport.send(outbound)
+    behave(alone)
+    alone.clock.passed += 10
+    await alone.transport.send(replace(outbound, may_be_repeat=True))
+    assert len(alone.slack.ephemerals) == parts, "only what may be shown comes again"
+
+
 async def test_a_picture_that_was_cut_off_follows_without_the_card_again(alone: Alone) -> None:
     outbound = alone.outbound(await picture(alone))
     behave(alone, files_completeUploadExternal="fail")

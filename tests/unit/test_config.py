@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from vtoc_bots.core.config import default_mode, slug_of
+from vtoc_bots.core.config import StationEntry, channels_of, default_mode, slug_of
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.settings import Settings, load_settings
 
@@ -188,3 +188,10 @@ def test_a_file_is_the_default_for_offline_and_a_stream_for_online() -> None:
 @given(st.from_regex(r"[A-Za-z0-9_.-]+", fullmatch=True))
 def test_a_slug_of_a_slug_is_itself(text: str) -> None:
     assert slug_of(slug_of(text)) == slug_of(text)
+
+
+def test_a_conversation_that_one_station_alone_is_told_in_is_its_own() -> None:
+    pier, quay, both = "room:bot:pier", "room:bot:quay", "room:bot:both"
+    first = StationEntry(slug="one", callsign="ONE", name="One", channels=(pier,), notices=(both, quay))
+    second = StationEntry(slug="two", callsign="TWO", name="Two", notices=(pier, both))
+    assert channels_of((first, second)) == {pier: "one", quay: "one"}

@@ -165,7 +165,8 @@ def test_what_nobody_with_rights_said_is_not_heard(body: dict[str, Any]) -> None
 
 def test_what_is_passed_on_is_no_order() -> None:
     origin = {"type": "user", "date": 1, "sender_user": user(9)}
-    for text in ("/approve 7Z3K9QPM", "@agent op_x"):
+    name = ME.username
+    for text in ("/approve 7Z3K9QPM", "@agent op_x", f"@{name} /approve 7Z3K9QPM", f"/approve@{name} 7Z3K9QPM"):
         body = message(5, ADA, text, forward_origin=origin)
         assert message_from_update({"update_id": 1, "message": body}, ME) is None
     assert said("look at this", forward_origin=origin) == ("look at this", False)

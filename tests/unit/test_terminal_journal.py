@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.terminal_kit import outbound
-from vtoc_bots import Receipt, StartupError
+from vtoc_bots import Card, Receipt, StartupError
 from vtoc_bots.plugins.terminal import journal as journal_module
 from vtoc_bots.plugins.terminal.choices import Choice
 from vtoc_bots.plugins.terminal.journal import Journal, OpenLine
@@ -129,6 +129,13 @@ def test_choices_can_be_made_after_a_restart_until_their_card_closes(path: Path)
     assert after.choices == ("k", choices)
     after.end(outbound("approved", key="k", revision=1), RECEIPT, (), None)
     assert after.choices == ("", ())
+
+
+def test_a_question_ends_the_choices_before_it(path: Path) -> None:
+    before = Journal(path)
+    before.end(outbound("approve?", key="k"), RECEIPT, (Choice(1, "Approve", "a"),), None)
+    before.end(outbound(Card.of("How many?", asks=True)), RECEIPT, (), None)
+    assert before.choices == Journal(path).choices == ("", ())
 
 
 @pytest.mark.parametrize("damage", [b'{"printed": "k", "rev', b"\xff\xfe\n", b"[]\n3\n", b'{"printed": 3}\n'])

@@ -105,6 +105,24 @@ async def test_a_number_that_is_no_choice_is_a_line_like_any_other(tmp_path: Pat
     assert [message.kind for message in terminal.core.messages] == [MessageKind.TEXT, MessageKind.TEXT]
 
 
+async def test_a_number_answers_the_newest_question_and_presses_no_older_button(tmp_path: Path) -> None:
+    def asking(message: Message, line: UUID) -> Iterable[Outbound]:
+        if message.text != "/order":
+            return echo(message, line)
+        question = outbound(Card.of("How many?", asks=True), line, OutboundKind.APPROVAL)
+        return [*playbook(message, line), question]
+
+    lines = Typed("/order", end=False)
+    terminal = PipedTerminal(tmp_path, FakeCore(asking), lines)
+    running = asyncio.create_task(terminal.run())
+    await until(lambda: "How many?" in terminal.out.getvalue())
+    lines.type("1")
+    await until(lambda: len(terminal.core.messages) == 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [message.kind for message in terminal.core.messages] == [MessageKind.TEXT, MessageKind.TEXT]
+
+
 async def test_a_run_that_asks_something_lets_the_next_line_answer(tmp_path: Path) -> None:
     def asking(message: Message, line: UUID) -> Iterable[Outbound]:
         return echo(message, line) if message.text == "blue" else [outbound("Colour?", line, OutboundKind.NOTICE)]

@@ -77,11 +77,14 @@ class Asking:
             asked = await self._of_text(message, value["command"])
             return replace(asked, replaces=value.get("replaces"), once=once)
         if message.kind is MessageKind.COMMAND and message.command and message.arguments:
-            spec = self._desk.commands.get(message.command)
+            spec, text = self._desk.commands.get(message.command), f"/{message.command}"
             if spec is None:
-                text = f"/{message.command}"
                 raise Misread(text, self._desk.commands.unknown(text))
-            call = await self._whole(bind_values(spec, message.arguments), message)
+            try:
+                bound = bind_values(spec, message.arguments)
+            except InvalidValues as error:
+                raise Misread(text, error) from error
+            call = await self._whole(bound, message)
             return Asked(call, text_of_missing(call) if isinstance(call, MissingArguments) else "")
         text = message.text.strip()
         if len(text) > LONGEST_TEXT:
@@ -94,12 +97,20 @@ class Asking:
         """What the sender is being asked in this conversation."""
         return await self._originals.dialog(str(message.conversation), message.sender.user_id)
 
-    async def answer(self, message: Message) -> str | None:
-        """The answer that a button of a dialog stands for; None for any other message."""
+    async def answer(self, message: Message, dialog: Dialog) -> str | None:
+        """The answer that a button of a dialog stands for; None for any other message.
+
+        Raises UsageError for a button of an earlier question, or of somebody else's.
+        """
         if message.kind is not MessageKind.BUTTON:
             return None
         value = await self._buttons.value(message.token or "")
-        return value.get("answer") if value else None
+        if value is None or "answer" not in value:
+            return None
+        if value.get("dialog") != str(dialog.id):
+            raise UsageError("This button belongs to another question; yours is the newest one here")
+        answer: str = value["answer"]
+        return answer
 
     def spec(self, command: str) -> CommandSpec:
         """The command of a name. Raises UsageError where it is gone."""

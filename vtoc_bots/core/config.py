@@ -124,6 +124,17 @@ class StationEntry(_Keys):
         return self
 
 
+def channels_of(stations: Sequence[StationEntry]) -> dict[str, str]:
+    """Whose a conversation is: stations' slugs by glob, those of `channels` first.
+
+    Where one station alone is told of approvals, they are decided: that conversation is the station's too.
+    """
+    theirs = {glob: station.slug for station in stations for glob in station.channels}
+    told = [(conversation, station.slug) for station in stations for conversation in station.notices]
+    alone = {conversation: slug for conversation, slug in told if [each for each, _ in told].count(conversation) == 1}
+    return {**theirs, **{conversation: slug for conversation, slug in alone.items() if conversation not in theirs}}
+
+
 class _SourceKeys(BaseModel):
     """What every source has; the rest belongs to its connector."""
 

@@ -9,7 +9,7 @@ from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Statio
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, complete
-from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
+from vtoc_bots.core.errors import ConfigError, Forbidden, NotFound, UsageError
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import parse_short_id
 from vtoc_bots.core.observe.tracing import current_traceparent
@@ -20,12 +20,13 @@ from vtoc_bots.core.playbooks.inputs import bind_inputs, command_text, input_err
 from vtoc_bots.core.playbooks.inquiries import ANSWER, OpenQuestion, values_of
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
+from vtoc_bots.core.playbooks.plan import message_output
 from vtoc_bots.core.playbooks.start import playbook_ask, run_row
 from vtoc_bots.core.ports import Clock, ProbeResult
 from vtoc_bots.core.store.approvals import ApprovalRecord, VoteRecord
 from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.pool import Row, Store
-from vtoc_bots.core.store.run_views import RunView, RunViews
+from vtoc_bots.core.store.run_views import RunView, RunViews, WaitingStep
 
 if TYPE_CHECKING:
     from vtoc_bots.core.context import Context
@@ -260,13 +261,29 @@ class Desk:
         return await self._runs.has_open(conversation)
 
     async def answer_waiting(self, ctx: Context, text: str) -> bool:
-        """Give a plain message to the run that waits for one here; False when none does."""
-        waiting = await self._runs.waiting_for_message(str(ctx.message.conversation))
-        if waiting is None:
+        """Give a plain message to the run that waits for one of its sender here; False when none does."""
+        message = ctx.message
+        for waiting in await self._runs.waiting_for_message(message.conversation, message.sender.user_id):
+            if await self._may_answer(ctx, waiting):
+                said = message_output(text, ctx.known().name, self._clock.now())
+                return await self._runs.answer(waiting.run_id, waiting.step, said)
+        return False
+
+    async def _may_answer(self, ctx: Context, waiting: WaitingStep) -> bool:
+        """Whether the step waits for a message, and the sender may answer: of a private run who started it, of any
+        other whoever may run its playbook."""
+        operator = ctx.known()
+        try:
+            playbook = self.library.of_run(waiting.playbook, waiting.digest, waiting.source)
+        except ConfigError:
+            return False  # an action of it is gone: the run ends saying so
+        step = playbook.step(waiting.step)
+        if step is None or step.wait is None or step.wait.message is None:
             return False
-        run_id, step = waiting
-        said = {"text": text, "operator": ctx.known().name, "at": self._clock.now().isoformat()}
-        return await self._runs.answer(run_id, step, said)
+        if waiting.operator_id == operator.id or waiting.private:
+            return waiting.operator_id == operator.id
+        station = await self.people.station(waiting.station)
+        return (await self.access.decide(operator, station, playbook_ask(playbook, waiting.inputs))).allowed
 
 
 def _for(call: Call, text: str) -> str:

@@ -85,7 +85,9 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
     def tokenised(button: Button) -> Button:
         if button.command is None and button.answer is None:
             return button
-        value: Row = {"command": button.command} if button.answer is None else {"answer": button.answer}
+        value: Row = {"command": button.command}
+        if button.answer is not None:
+            value = {"answer": button.answer, "dialog": str(effects.dialogs[-1]["id"]) if effects.dialogs else None}
         if button.replaces:
             value["replaces"] = key
         if button.once:
@@ -217,11 +219,16 @@ class Deliverer:
             # The same edit twice is one edit; a card of several messages that was begun goes on behind those it has.
             outbound = replace(outbound, may_be_repeat=row.was_unknown and not row.revision)
         elif row.was_unknown and isinstance(self._transport, LooksUpReceipts):
-            found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
+            found, is_told = None, True
+            try:
+                found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
+            except Refused as refusal:
+                logger.warning("outbound_not_looked_up", key=row.key, error=str(refusal))
+                is_told = False
             if found is not None and not (row.revision and caps.edit):
                 return "sent", receipt_json(found), None, 0.0
             # Which revision was shown is not known: editing shows the latest.
-            outbound = replace(outbound, may_be_repeat=False, edits=found)
+            outbound = replace(outbound, may_be_repeat=not is_told, edits=found)
         grip.check()
         receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
         return "sent", receipt_json(receipt), None, 0.0
@@ -240,7 +247,7 @@ def _begun(error: Exception) -> dict[str, Any] | None:
 
 def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:
     """What is said, once and in plain text, instead of a reply that the platform will not take."""
-    if row.kind in ("progress", "notice") or row.revision > 0:
+    if row.kind in ("progress", "notice") or (row.revision > 0 and row.kind != "page"):  # a page answers its press
         return None
     title = str(row.card.get("title") or "the reply")
     text = f"“{title}” could not be shown here ({error}). Its id is {short_id(row.correlation_id)}."

@@ -168,9 +168,10 @@ class Router:
         except (LostLease, TransientError):
             raise
         except Misread as misread:
-            unknown = isinstance(misread.error, UnknownCommand)
-            if unknown and ctx.operator is None:
+            found = self._desk.commands.find(misread.text)
+            if ctx.operator is None and (found is None or found.spec.level is not None):
                 return _stranger_card(), "refused"
+            unknown = isinstance(misread.error, UnknownCommand)
             if unknown and not has_slash(ctx.message) and len(misread.text.split()) >= FREE_WORDS:
                 return self._help(ctx), "refused"
             return _mistake(misread.text, misread.error), "refused"
@@ -205,7 +206,7 @@ class Router:
                 if not message.mentions_us:
                     return None, None
             return await self._asking.read(message), None
-        answer = await self._asking.answer(message)
+        answer = await self._asking.answer(message, dialog)
         if answer is None and plain:
             answer = message.text
         if answer is None or answer == CANCEL:
@@ -225,10 +226,13 @@ class Router:
         """Ask for what a command lacks, as the conversation's platform can."""
         if self._is_strange(ctx, missing.spec):
             return _stranger_card()
+        decision = self._desk.access.decide_now(ctx.operator, ctx.station, missing.spec.ask)
+        if not decision.allowed:
+            raise Forbidden(decision.reason)
         match ctx.asked_by:
             case "form":
                 return None  # it is open on the person's screen
-            case "dialog" if self._may(ctx, missing.spec):
+            case "dialog":
                 return ask_next(ctx.effects, ctx.message, missing)
             case _:
                 return lacking_card(missing, asked.text if ctx.asked_by == "button" else "")
@@ -248,7 +252,7 @@ class Router:
         call = bind_values(spec, arguments)
         if isinstance(call, MissingArguments):
             raise UsageError(f"the event {spec.name} lacks {' and '.join(field.name for field in call.fields)}")
-        return await asyncio.wait_for(call(ctx), self._handler_seconds)
+        return await self._handled(ctx, call)
 
     def _help(self, ctx: Context) -> Card:
         """What there is for people who write in their own words where nothing answers such words."""
@@ -282,14 +286,22 @@ class Router:
             raise Forbidden(f"{decision.reason}; a command can't be approved, ask for a playbook that does this")
         ctx.private = call.spec.private
         try:
-            card = await asyncio.wait_for(call(ctx), self._handler_seconds)
+            card = await self._handled(ctx, call)
         except TimeoutError:
             text = (
                 f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
             )
-            ctx.effects = Effects(audit=ctx.effects.audit, dialogs=ctx.effects.dialogs)
             return Card.of("Too slow", text, severity=Severity.BAD), "failed"
         return card, "done"
+
+    async def _handled(self, ctx: Context, call: Call) -> Card | None:
+        """The handler's answer. Nothing is written of what one that fails was about to do."""
+        before = Effects(audit=list(ctx.effects.audit), dialogs=list(ctx.effects.dialogs))
+        try:
+            return await asyncio.wait_for(call(ctx), self._handler_seconds)
+        except Exception:
+            ctx.effects = before
+            raise
 
     async def _over_limit(self, ctx: Context) -> Card | None:
         sender = ctx.message.sender

@@ -25,6 +25,7 @@ from vtoc_bots.core.clients.mcp.servers import McpServers
 from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
+from vtoc_bots.core.config import channels_of
 from vtoc_bots.core.database import opened_store
 from vtoc_bots.core.deputy import ForPerson
 from vtoc_bots.core.desk import Desk
@@ -155,10 +156,8 @@ class Runtime:
         settings, store, clock, loaded = self.settings, self.store, self.clock, self.loaded
         self.stations, self.operators = Stations(store), Operators(store)
         await self.stations.sync(settings.stations)
-        channels = {glob: station.slug for station in settings.stations for glob in station.channels}
-        self.people = People(
-            self.operators, self.stations, clock, channels, settings.station.slug, settings.operator_allowlist
-        )
+        channels, own = channels_of(settings.stations), settings.station.slug
+        self.people = People(self.operators, self.stations, clock, channels, own, settings.operator_allowlist)
         self.library = load_library(settings, loaded)
         rules = load_policies(settings.config_dir / "policies.yml", clock.now)
         self.access = Access(rules, loaded.policies)

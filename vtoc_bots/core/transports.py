@@ -116,7 +116,10 @@ class LooksUpReceipts(Protocol):
     """A transport that can tell whether an outbound of unknown fate was sent."""
 
     async def look_up(self, outbound: Outbound) -> Receipt | None:
-        """Its receipt, or None when the platform does not have it."""
+        """Its receipt, or None when the platform does not have it.
+
+        Raises Refused where the platform can't tell: it is sent again then, marked as a possible repeat.
+        """
         ...
 
 

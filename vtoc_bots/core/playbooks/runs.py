@@ -199,16 +199,17 @@ class _Advance:
         """The rows of a decision: its steps go with the next write, its questions are put at once."""
         for settled in changes.settled:
             self._keep(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
-        for parked in changes.parked:
-            self._keep(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
         prompts = [parked for parked in changes.parked if parked.prompt]
         if changes.asks or changes.lapsed or prompts:
             await self._store_all()
             effects = self._runner._approvals.effects(self._run, changes)
             for parked in prompts:
                 add_prompt(effects, self._run, parked)
+            # Before the rows that say it was asked: who takes the run over in between asks again, by the same key.
             await self._move("ready", effects=effects)
             await self._runner._approvals.lapse(self._run.id, changes.lapsed)
+        for parked in changes.parked:
+            self._keep(StepRow(parked.step, parked.index, "waiting", 0, None, None, parked.due_at, None))
 
     def _keep(self, row: StepRow) -> None:
         self._steps[row.step] = row

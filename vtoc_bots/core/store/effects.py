@@ -103,12 +103,14 @@ new_outbox AS (
         correlation_id = CASE WHEN old.kind = 'page' THEN excluded.correlation_id ELSE old.correlation_id END,
         trace = CASE WHEN old.kind = 'page' THEN excluded.trace ELSE old.trace END,
         expires_at = excluded.expires_at,
-        state = CASE WHEN old.state = 'sent' THEN 'due' ELSE old.state END,
+        state = CASE WHEN old.state IN ('due', 'unknown') THEN old.state ELSE 'due' END,
         due_at = CASE
             WHEN old.state <> 'sent' THEN old.due_at
             WHEN old.kind = 'progress' THEN greatest(now(), old.sent_at + interval '1 second')
             ELSE now() END
-    WHERE old.kind IN ('progress', 'approval', 'page') AND old.state IN ('due', 'unknown', 'sent')
+    -- Whoever turns a page is answered, whatever became of the one before.
+    WHERE old.kind = 'page'
+        OR (old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent'))
     RETURNING conversation, due_at
 ), new_runs AS (
     INSERT INTO vtoc_engine.runs (id, key, playbook, title, role, station, source, digest, inputs, conversation,

@@ -35,6 +35,11 @@ _INVITE: Final = """INSERT INTO vtoc.invitations (code_hash, operator_id, create
     VALUES ($1, $2, $3, now() + make_interval(hours => $4)) RETURNING expires_at"""
 _REDEEM: Final = """UPDATE vtoc.invitations SET used_at = now(), used_by = $2
     WHERE code_hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING operator_id"""
+# The same message handled again, after a crash: what it did stands, and is not done again.
+_REDEEMED: Final = """SELECT o.name FROM vtoc.invitations v
+    JOIN vtoc.operators o ON o.id = v.operator_id AND o.is_active
+    JOIN vtoc.identities i ON i.operator_id = o.id AND i.transport = $3 AND i.workspace = $4 AND i.user_id = $5
+    WHERE v.code_hash = $1 AND v.used_by = $2"""
 _DEFAULT: Final = "UPDATE vtoc.operators SET default_station = $2 WHERE id = $1"
 _CODE_LETTERS: Final = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -108,7 +113,8 @@ class Operators:
             used_by = f"{transport}:{workspace}:{user_id}"
             row = await connection.fetchrow(_REDEEM, _hash(code), used_by)
             if row is None:
-                return None
+                again = await connection.fetchrow(_REDEEMED, _hash(code), used_by, transport, workspace, user_id)
+                return again["name"] if again else None
             await connection.execute(_SET_IDENTITY, transport, workspace, user_id, row["operator_id"], name)
             operator = await connection.fetchrow(_BY_ID, row["operator_id"])
             return operator["name"] if operator else None

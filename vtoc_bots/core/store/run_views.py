@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from vtoc_bots.core.messages import ConversationId
 from vtoc_bots.core.queue import hint_insert
 from vtoc_bots.core.store.pool import Row, Store
 
@@ -46,9 +48,11 @@ SELECT (SELECT count(*) FROM vtoc_engine.runs WHERE station = $1 AND state IN ('
     (SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown') AND kind <> 'progress') AS unsent
 """
 _WAITING_FOR_MESSAGE: Final = """
-SELECT r.id, s.step FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
-WHERE r.conversation = $1 AND r.state = 'waiting' AND r.waiting_for LIKE '%message%' AND s.output IS NULL
-ORDER BY r.created_at, s.index LIMIT 1
+SELECT r.id, s.step, r.playbook, r.digest, r.source, r.inputs, r.station, r.operator_id, r.private
+FROM vtoc_engine.runs r JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
+WHERE r.state = 'waiting' AND r.waiting_for LIKE '%message%' AND s.output IS NULL AND (r.conversation = $1
+    OR $2::text IS NOT NULL AND r.private AND starts_with(r.conversation, $3) AND r.reply ->> 'user' = $2)
+ORDER BY r.created_at, s.index LIMIT 100
 """
 _HAS_OPEN: Final = """SELECT EXISTS (SELECT FROM vtoc_engine.runs
     WHERE conversation = $1 AND state IN ('ready', 'waiting'))"""
@@ -122,6 +126,20 @@ class RunView(NamedTuple):
     correlation_id: UUID
 
 
+class WaitingStep(NamedTuple):
+    """A step that waits, of a run that waits for a message: for that, or for an approval or a time."""
+
+    run_id: UUID
+    step: str
+    playbook: str
+    digest: str
+    source: str
+    inputs: Any
+    station: str
+    operator_id: UUID | None
+    private: bool
+
+
 class RunOrigin(NamedTuple):
     """Where a run comes from: its playbook, what started it, and the story that it belongs to."""
 
@@ -179,10 +197,13 @@ class RunViews:
         assert row is not None
         return row
 
-    async def waiting_for_message(self, conversation: str) -> tuple[UUID, str] | None:
-        """The run and step that wait for a message in this conversation, the oldest first."""
-        row = await self._store.fetchrow(_WAITING_FOR_MESSAGE, conversation)
-        return (row["id"], row["step"]) if row else None
+    async def waiting_for_message(self, conversation: ConversationId, user_id: str) -> list[WaitingStep]:
+        """The waiting steps of the runs that wait for a message of this user here, the oldest run first: those of the
+        conversation, and in the user's direct chat (their id is its channel) their private ones, which ask there."""
+        account = str(replace(conversation, channel="", thread=None))
+        alone = user_id if conversation.channel == user_id else None
+        rows = await self._store.fetch(_WAITING_FOR_MESSAGE, str(conversation), alone, account)
+        return [WaitingStep(*row.values()) for row in rows]
 
     async def has_open(self, conversation: str) -> bool:
         """Whether a run of this conversation has not ended."""

@@ -90,7 +90,8 @@ async def run(ctx: Context, id: RunId) -> Card:
     tables = [table] if rows else []
     if called := [(each["tool"], each["given"], each["outcome"]) for each in await ctx.desk.calls(found)]:
         tables.append(Table(columns=("agent's tool", "given", "outcome"), rows=tuple(called)))
-    return Card.of(f"Run: {found.title}", Fields(fields=tuple(facts)), *tables, severity=severity)
+    title, fields = f"Run: {found.title}", Fields(fields=tuple(facts))
+    return Card.of(title, fields, *tables, severity=severity, private=found.private)
 
 
 @command("answer", level="observer", agents="never", private=True, examples=("answer 7Z3K9QPM colour=red",))

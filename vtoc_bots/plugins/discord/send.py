@@ -85,13 +85,15 @@ class Sender:
         return await self._post(outbound, sending_channel(outbound.conversation), rendered)
 
     async def look_up(self, outbound: Outbound) -> Receipt | None:
-        """Whether Discord has it: as the answer of its interaction, or among the messages since it was made."""
+        """Whether Discord has it: as the answer of its interaction, or among the messages since it was made.
+
+        Raises Refused where Discord can't tell: of a private message that came after the answer.
+        """
         mark = mark_of(outbound.id, outbound.key)
         interaction = self._interaction(outbound)
-        if interaction is not None:
-            original = await self._original(interaction)
-            if original is not None and is_marked(original.message, mark):
-                return self._receipt(original.message, private=original.private)
+        original = None if interaction is None else await self._original(interaction)
+        if original is not None and is_marked(original.message, mark):
+            return self._receipt(original.message, private=original.private)
         channel = sending_channel(outbound.conversation)
         if outbound.private_to is not None and not _is_direct(outbound):
             channel = await self._api.direct(outbound.private_to)
@@ -103,8 +105,11 @@ class Sender:
                 if ours and (message.get("nonce") == nonce or is_marked(message, mark)):
                     return self._receipt(message, private=outbound.private_to is not None, hook=False)
             if len(messages) < 100:
-                return None
+                break
             after = max((str(message["id"]) for message in messages), key=int)
+        still_waits = original is not None and original.waits and original.private
+        if interaction is not None and outbound.private_to is not None and not still_waits:
+            raise Refused("discord: a private message after an interaction's answer can't be looked up")
         return None
 
     # Answers of interactions

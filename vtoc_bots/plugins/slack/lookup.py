@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-import structlog
-
-from vtoc_bots import Outbound, Receipt, TransportContext
-from vtoc_bots.plugins.slack.api import SlackApi, SlackFailure
+from vtoc_bots import Outbound, OutboundKind, Receipt, Refused, TransportContext
+from vtoc_bots.plugins.slack.api import SlackApi
 from vtoc_bots.plugins.slack.files import files_of, unique_name
 from vtoc_bots.plugins.slack.sending import METADATA, Done, SlackSender, created_at
 from vtoc_bots.plugins.slack.wire import HOME, time_of
-
-logger = structlog.get_logger(__name__)
 
 BEFORE_SECONDS: Final = 120.0
 """How much our clock may differ from Slack's."""
@@ -26,26 +22,25 @@ async def found_receipt(
 ) -> Receipt | None:
     """The receipt of an outbound that is shown whole, else None; the sender is told what is there of one shown in part.
 
-    Ephemeral messages and App Homes can't be looked up.
+    An App Home is published once more: nobody sees that. Raises Refused where Slack can't tell: of an ephemeral
+    message, and where the app may not read.
     """
     if outbound.conversation.channel.startswith(HOME):
-        return None
+        if outbound.kind in (OutboundKind.REPLY, OutboundKind.PAGE):
+            return None
+        raise Refused("slack: what was written to who has the app's home open is not looked up")
     place = await sender.place(api, outbound)
     if place.only is not None:
-        return None
+        raise Refused("slack: an ephemeral message can't be looked up")
     parts: dict[int, str] = {}
     wanted, files, names = 1, 0, set[str]()
-    try:
-        async for message in _messages(api, place.channel, place.thread, outbound):
-            metadata = message.get("metadata") or {}
-            payload = metadata.get("event_payload") or {}
-            names |= {str(file.get("name")) for file in message.get("files") or ()}
-            if metadata.get("event_type") == METADATA and payload.get("key") == outbound.key:
-                parts[int(payload.get("part", 0))] = str(message["ts"])
-                wanted, files = int(payload.get("parts", 1)), int(payload.get("files", 0))
-    except SlackFailure as failure:
-        logger.warning("slack_not_looked_up", key=outbound.key, error=str(failure))
-        return None
+    async for message in _messages(api, place.channel, place.thread, outbound):
+        metadata = message.get("metadata") or {}
+        payload = metadata.get("event_payload") or {}
+        names |= {str(file.get("name")) for file in message.get("files") or ()}
+        if metadata.get("event_type") == METADATA and payload.get("key") == outbound.key:
+            parts[int(payload.get("part", 0))] = str(message["ts"])
+            wanted, files = int(payload.get("parts", 1)), int(payload.get("files", 0))
     done = Done(place.channel, [])
     while len(done.parts) in parts:
         done.parts.append(parts[len(done.parts)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -127,8 +128,7 @@ class SlackSender:
         """Messages, then files; edits replace message by message."""
         found = await gathered_files(outbound, self._context)
         rendered = self._rendered(outbound, place, found)
-        done = self._begun.pop((outbound.key, outbound.revision), None) or Done(place.channel)
-        try:
+        with self._going_on(outbound, place) as done:
             try:
                 await self._messages(api, outbound, place, rendered, done, len(found.uploads))
             except SlackFailure as failure:
@@ -138,13 +138,20 @@ class SlackSender:
                 rendered = self._rendered(outbound, place, found)
                 await self._messages(api, outbound, place, rendered, done, len(found.uploads))
             await self._files(api, outbound, place, found.uploads, done)
+        return self._receipt(done, found.uploads)
+
+    @contextmanager
+    def _going_on(self, outbound: Outbound, place: Place) -> Iterator[Done]:
+        """What of it is shown already, kept for the next try where this one fails behind a part."""
+        done = self._begun.pop((outbound.key, outbound.revision), None) or Done(place.channel)
+        try:
+            yield done
         except (NotSent, RateLimited, Unknown) as failure:
             if not done.parts:
                 raise
             self.remember(outbound, done)
             # Another process may send the rest: it has to look up what is there.
             raise Unknown(str(failure)) from failure
-        return self._receipt(done, found.uploads)
 
     async def _messages(
         self, api: SlackApi, outbound: Outbound, place: Place, rendered: Rendered, done: Done, files: int
@@ -207,20 +214,21 @@ class SlackSender:
         if rendered.files:  # a file can't be ephemeral
             return await self._post(api, outbound, Place(await self.direct(api, str(place.only))))
         more = {"thread_ts": place.thread} if place.thread else {}
-        ts = ""
+        shown: list[str] = []
         try:
-            for blocks in rendered.messages:
-                answer = await api.post(
-                    "chat.postEphemeral",
-                    channel=place.channel,
-                    user=place.only,
-                    text=rendered.text,
-                    blocks=list(blocks),
-                    **more,
-                )
-                ts = ts or str(answer["message_ts"])
+            with self._going_on(outbound, place) as done:
+                shown = done.parts
+                for blocks in rendered.messages[len(shown) :]:
+                    body = {"channel": place.channel, "user": place.only, "text": rendered.text, **more}
+                    answer = await api.post("chat.postEphemeral", **body, blocks=list(blocks))
+                    shown.append(str(answer["message_ts"]))
+        except Unknown as failure:
+            if isinstance(failure.__cause__, NotSent | RateLimited):
+                raise
+            self._begun.pop((outbound.key, outbound.revision), None)  # all of it comes again, marked
+            raise
         except SlackFailure as failure:
-            if failure.code == "invalid_blocks" and rendered.has_table and not ts:
+            if failure.code == "invalid_blocks" and rendered.has_table and not shown:
                 self._tables = False
                 return await self._show_privately(api, outbound, place)
             if failure.code not in _ABSENT:
@@ -228,7 +236,7 @@ class SlackSender:
             if self._response_url(outbound) is not None:
                 return await self._respond(api, outbound, {"response_type": "ephemeral"})
             return await self._post(api, outbound, Place(await self.direct(api, str(place.only))))
-        return Receipt(ts, self._context.clock.now(), {"fixed": True})
+        return Receipt(shown[0], self._context.clock.now(), {"fixed": True})
 
     async def _replaced(self, api: SlackApi, outbound: Outbound, receipt: Receipt) -> Receipt:
         """An edit of what Slack lets nobody edit: it is replaced where the answer to its own button can do it, progress

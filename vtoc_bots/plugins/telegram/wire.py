@@ -106,13 +106,14 @@ def _message(message: Mapping[str, Any], me: Me, *, edited: bool) -> Received | 
     if text is None and not files:
         return None
     forwarded = "forward_origin" in message or "forward_date" in message
-    if (forwarded and (text or "").lstrip().startswith(_COMMANDS)) or (edited and "location" in message):
-        # Passing on what somebody wrote is no order, and a place that moves is no word.
-        return None
+    if edited and "location" in message:
+        return None  # a place that moves is no word
     addressed = _addressed(text or "", message, me)
     if addressed is None:
         return None
     said, mentions_us = addressed
+    if forwarded and said.lstrip().startswith(_COMMANDS):
+        return None  # passing on what somebody wrote is no order, with our name before it neither
     at = message.get("edit_date") if edited else message.get("date")
     made = Message(
         transport=TRANSPORT,

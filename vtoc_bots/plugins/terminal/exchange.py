@@ -130,7 +130,7 @@ class Exchange:
             choices = choices_of_card(outbound.card)
             if choices:
                 self._choices = (outbound.key, choices)
-            elif outbound.key == self._choices[0]:
+            elif outbound.key == self._choices[0] or outbound.card.asks:  # a number answers what is asked now
                 self._choices = ("", ())
             if any(line.state is LineState.HANDING for line in self.lines):
                 self._heard.append(outbound)

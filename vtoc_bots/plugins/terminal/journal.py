@@ -92,6 +92,8 @@ class Journal:
             record["answers"] = answers
         if rows := [list(choice) for choice in choices]:
             record["choices"] = rows
+        elif outbound.card.asks:
+            record["asks"] = True
         self._write(record, durably=True)
 
     def open_line(self, line: OpenLine) -> None:
@@ -134,7 +136,7 @@ class Journal:
                 self._began.discard((key, revision))
                 self._receipts[(key, revision)] = Receipt(ref, datetime.fromisoformat(at))
                 self._open_lines.pop(record.get("answers", ""), None)
-                self._learn_choices(key, record.get("choices"))
+                self._learn_choices(key, record.get("choices"), asks=record.get("asks") is True)
             case {"opened": {"message_id": str(message_id), "text": str(text)}}:
                 self._open_lines[message_id] = OpenLine(message_id, text)
             case {"ended": True}:
@@ -143,11 +145,11 @@ class Journal:
                 return
         self._records.append(record)
 
-    def _learn_choices(self, key: str, rows: Any) -> None:
+    def _learn_choices(self, key: str, rows: Any, *, asks: bool) -> None:
         if rows:
             self._choices = (key, tuple(Choice(*row) for row in rows))
-        elif key == self._choices[0]:
-            self._choices = ("", ())  # its later form, which closed them
+        elif asks or key == self._choices[0]:
+            self._choices = ("", ())  # a question's answer is no choice; or its later form, which closed them
 
     def _compact(self) -> None:
         """Rewrite the file with its last records, whole or not at all."""

@@ -8,17 +8,21 @@ from typing import Final
 from vtoc_bots.core.tracks.gate import position_chi2
 from vtoc_bots.core.tracks.identity import Identity
 from vtoc_bots.core.tracks.report import Report
+from vtoc_bots.core.tracks.rhythm import Rhythm
 
 LONGEST_GAP_REPORTS: Final = 3
 """A number that has missed more reports than this when a new one begins is not continued by it."""
 ENDED_REPORTS: Final = 2
 """A number that has missed so many reports has ended."""
+ENDED_AT_ONCE: Final = 1
 LONGEST_SEARCH_REPORTS: Final = 6
 CONTINUED_CHI2: Final = 13.816
 """χ² 0.999 with two degrees of freedom, of the first position against where the ended number should be."""
 
 
-def forerunners(guest: Identity, sigma_m: float, report: Report, nearby: Iterable[Identity]) -> dict[Identity, None]:
+def forerunners(
+    guest: Identity, sigma_m: float, report: Report, nearby: Iterable[Identity], rhythm: Rhythm
+) -> dict[Identity, None]:
     """The numbers of the same source that may have ended just before this one's first report, about where it is."""
     found: dict[Identity, None] = {}
     for other in nearby:
@@ -26,12 +30,14 @@ def forerunners(guest: Identity, sigma_m: float, report: Report, nearby: Iterabl
             continue
         if other.t >= report.t or other.evidence.overdue(report.t) > LONGEST_GAP_REPORTS:
             continue
+        if not rhythm.in_step(report.t - other.t):
+            continue
         if position_chi2(other.members[0], sigma_m, report) <= CONTINUED_CHI2:
             found[other] = None
     return found
 
 
-def forerunner(guest: Identity) -> Identity | None:
+def forerunner(guest: Identity, rhythm: Rhythm) -> Identity | None:
     """The one number that this one must be the continuation of, if by now there is only one, which only it claims.
 
     Those that report again have not ended. Where one target's track is cut into pieces, joining them is known as
@@ -44,5 +50,6 @@ def forerunner(guest: Identity) -> Identity | None:
     if len(guest.forerunners) != 1:
         return None
     (only,) = guest.forerunners
-    ended = only.evidence.overdue(guest.evidence.t) >= ENDED_REPORTS
+    needed = ENDED_AT_ONCE if rhythm.regular() else ENDED_REPORTS
+    ended = only.evidence.overdue(guest.evidence.t) >= needed
     return only if ended and len(only.heirs) == 1 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -44,7 +44,7 @@ class Association:
         self.round = 0
         """How many rounds have been closed."""
         self.counts: Counter[str] = Counter()
-        self._rhythms: dict[str, Rhythm] = {}
+        self._rhythms: defaultdict[str, Rhythm] = defaultdict(Rhythm)
         """Of each source of numbers, or of each namespace of names: see `Identity.rivalry`."""
 
     def advance(self, t: float) -> None:
@@ -129,10 +129,10 @@ class Association:
         state = member.filter
         if guest.forced or t <= evidence.t or state is None or member.sigma_m > LARGEST_SIGMA_M:
             return False
-        rhythm = self._rhythms.setdefault(guest.rivalry, Rhythm())
+        rhythm = self._rhythms[guest.rivalry]
         if t - evidence.t > self._settings.shown_for(guest.namespace):
             evidence.forget()
-            evidence.interval = rhythm.interval
+            evidence.interval, guest.began = rhythm.interval, math.inf
         elif evidence.reports:
             rhythm.learn(t - evidence.t)
         variance_ratio = state.innovation_variance / member.sigma_m**2
@@ -154,7 +154,7 @@ class Association:
             else:
                 evidence.drop(candidate)
         evidence.settle()
-        if guest.rank == BY_LOCAL_NUMBER and evidence.reports == 1:
+        if guest.rank == BY_LOCAL_NUMBER and guest.began == math.inf:
             guest.began = t
             guest.claim(forerunners(guest, member.sigma_m, report, self._near(member, report), rhythm))
         evidence.round = self.round if self._newest - t <= reach else NEVER
@@ -198,7 +198,7 @@ class Association:
         return not self._decisions.forbids(guest, host)
 
     def _decide(self, guest: Identity, reporting: frozenset[Identity]) -> None:
-        candidate, margin = judge(guest, reporting, self._settings.accept_margin)
+        candidate, margin = judge(guest, reporting, self._settings.keep_margin)
         if candidate is not None and not guest.evidence.pairs[candidate].latest.inside:
             candidate = None
         if guest.host is not None:

@@ -38,9 +38,11 @@ class Rhythm:
 
     def in_step(self, gap: float) -> bool:
         """Whether two reports so many seconds apart may be of one entity. Always, for an irregular source."""
+        if not self.regular():
+            return True
         count = gap / self.interval
         return abs(count - max(1, round(count))) <= max(TOLERANCE * self._spread, LEAST_TOLERANCE)
 
     def regular(self) -> bool:
-        """Whether `in_step` tells anything worth acting on at once."""
+        """Whether `in_step` tells anything."""
         return TOLERANCE * self._spread < IRREGULAR

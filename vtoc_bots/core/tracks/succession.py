@@ -14,7 +14,8 @@ LONGEST_GAP_REPORTS: Final = 3
 """A number that has missed more reports than this when a new one begins is not continued by it."""
 ENDED_REPORTS: Final = 2
 """A number that has missed so many reports has ended."""
-ENDED_AT_ONCE: Final = 1
+ENDED_IN_STEP_REPORTS: Final = 1
+"""The same of a regular source, where a new number that is in step with it is already a second sign."""
 LONGEST_SEARCH_REPORTS: Final = 6
 CONTINUED_CHI2: Final = 13.816
 """χ² 0.999 with two degrees of freedom, of the first position against where the ended number should be."""
@@ -23,7 +24,10 @@ CONTINUED_CHI2: Final = 13.816
 def forerunners(
     guest: Identity, sigma_m: float, report: Report, nearby: Iterable[Identity], rhythm: Rhythm
 ) -> dict[Identity, None]:
-    """The numbers of the same source that may have ended just before this one's first report, about where it is."""
+    """The numbers of the same source that may have ended just before this one's first report, about where it is.
+
+    Where the source is regular, as a radar is, only those that were due when it came.
+    """
     found: dict[Identity, None] = {}
     for other in nearby:
         if other is guest or other.rivalry != guest.rivalry or other.forced or other.successor is not None:
@@ -50,6 +54,6 @@ def forerunner(guest: Identity, rhythm: Rhythm) -> Identity | None:
     if len(guest.forerunners) != 1:
         return None
     (only,) = guest.forerunners
-    needed = ENDED_AT_ONCE if rhythm.regular() else ENDED_REPORTS
+    needed = ENDED_IN_STEP_REPORTS if rhythm.regular() else ENDED_REPORTS
     ended = only.evidence.overdue(guest.evidence.t) >= needed
     return only if ended and len(only.heirs) == 1 else None

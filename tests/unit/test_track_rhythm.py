@@ -40,12 +40,17 @@ def test_a_long_silence_and_a_repeat_teach_nothing() -> None:
     assert rhythm.interval == before
 
 
-def scanned(new_at: float) -> TrackMerger:
-    """Two standing aircraft 300 m apart that a radar scans each 5 s; the first gets the number ``3`` at `new_at`."""
+def scanned(new_at: float, newcomer_east: float = 50_000.0) -> TrackMerger:
+    """Two standing aircraft 300 m apart that a radar scans each 5 s; the first gets the number ``3`` at `new_at`.
+
+    Another, ``cccccc``, has begun to report two seconds earlier.
+    """
     merger = TrackMerger()
     for second in range(int(new_at) + 1):
         merger.add(report("roof", "aaaaaa", second, 0.0, **HIGH))
         merger.add(report("roof", "bbbbbb", second, 300.0, **HIGH))
+        if second >= new_at - 2:
+            merger.add(report("roof", "cccccc", second, newcomer_east, **HIGH))
         for far in range(8) if second in SCANS else ():
             merger.add(numbered(f"far{far}", second, 0.0, 20_000.0 + 9_000.0 * far))
         if second in SCANS:
@@ -65,6 +70,12 @@ def test_a_new_number_in_step_with_one_that_fails_to_come_continues_it_from_its_
 
 def test_a_new_number_out_of_step_continues_nothing() -> None:
     merger = scanned(157.5)
+    assert merged_with(merger, "3") == "c/track:3"
+    assert "continued" not in merger.counts()
+
+
+def test_a_number_that_begins_together_with_an_aircraft_there_continues_nothing_yet() -> None:
+    merger = scanned(155, newcomer_east=200.0)
     assert merged_with(merger, "3") == "c/track:3"
     assert "continued" not in merger.counts()
 

@@ -22,6 +22,8 @@ from vtoc_bots.core.tracks.succession import forerunner, forerunners
 FASTEST_EXPECTED_MPS: Final = 350.0
 SEARCH_SIGMAS: Final = 6.0
 SEARCH_SLACK_M: Final = 1_000.0
+NEWCOMER_INTERVALS: Final = 1.5
+"""Who began to report at most so many of a source's intervals before a new number may be what that number is of."""
 LARGEST_SIGMA_M: Final = 2_500.0
 """A position vaguer than this names no neighbour."""
 
@@ -156,6 +158,7 @@ class Association:
         evidence.settle()
         if guest.rank == BY_LOCAL_NUMBER and guest.began == math.inf:
             guest.began = t
+            guest.born = self.round - math.ceil(NEWCOMER_INTERVALS * rhythm.interval / self._settings.round_seconds)
             guest.claim(forerunners(guest, member.sigma_m, report, self._near(member, report), rhythm))
         evidence.round = self.round if self._newest - t <= reach else NEVER
         return True

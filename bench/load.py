@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.world import BenchTransport, database, percentile, running
 from vtoc_bots import TelemetryEvent
 from vtoc_bots.core.config import SourceEntry
-from vtoc_bots.core.sources import SourceWriter
+from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.store.embedded import Embedded
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.stations import Stations

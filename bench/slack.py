@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -34,11 +35,14 @@ from vtoc_bots.core.access import Level
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
-from vtoc_bots.plugins.chatkit.webhook import Webhook
+from vtoc_bots.plugins.chatkit import webhook as chatkit
 from vtoc_bots.plugins.slack.monitoring import Monitor
 from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
 from vtoc_bots.plugins.slack.routes import PATH, slack_route
 from vtoc_bots.plugins.slack.wire import Me
+from vtoc_bots.plugins.telegram import webhook as telegram
+from vtoc_bots.plugins.telegram.intake import Intake
+from vtoc_bots.plugins.telegram.wire import Me as BotMe
 
 SECRET, TEAM, USER, BOT = "bench-secret", "T0BENCH001", "U0BENCH001", "U0BOTUSER1"
 CONNECTIONS = 64
@@ -73,7 +77,7 @@ class Load:
 
 async def run() -> list[str]:
     """Rows of the costs, the throughput beside Bolt's, and ten seconds of the whole runtime; medians of three."""
-    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "own", "stored")}
+    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "chatkit", "telegram", "stored")}
     for _ in range(ROUNDS):
         for mode, loads in costs.items():
             load, _ = await _measured(mode, ROUND_SECONDS)
@@ -91,8 +95,11 @@ async def run() -> list[str]:
         f"aiohttp, verifying and parsing) | {cpu['route'] / cpu['bare']:.2f} |",
         f"| the same beside Bolt's own | {cpu['route']:.0f} | {cpu['bolt']:.0f} (slack-bolt, acknowledging; bar "
         f"{BOLT_BAR}) | {cpu['route'] / cpu['bolt']:.2f} |",
-        f"| a signed event on our own webhook, ChatKit's, with a no-op sink, µs CPU | {cpu['own']:.0f} | "
-        f"{cpu['bare']:.0f} (bare aiohttp; bar {OWN_BAR}) | {cpu['own'] / cpu['bare']:.2f} |",
+        *(
+            f"| a signed event on {name}'s webhook with a no-op sink, µs CPU | {cpu[mode]:.0f} | {cpu['bare']:.0f} "
+            f"(bare aiohttp, verifying and parsing; bar {OWN_BAR}) | {cpu[mode] / cpu['bare']:.2f} |"
+            for name, mode in (("ChatKit", "chatkit"), ("Telegram", "telegram"))
+        ),
         f"| signed Slack events a second, {CONNECTIONS} connections, each committed before its 200 | "
         f"{rate['stored']:,.0f} | {rate['bolt']:,.0f} (slack-bolt, storing nothing; bar 1) | "
         f"{rate['stored'] / rate['bolt']:.2f} |",
@@ -111,7 +118,7 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     assert server.stdin is not None
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
     process = psutil.Process(server.pid)
-    requests = _requests(_chatkit_request if mode == "own" else _request)
+    requests = _requests({"chatkit": _chatkit_request, "telegram": _telegram_request}.get(mode, _request))
     warm = Load()
     await _loaded(port, requests, 0.5, warm)
     load, before = Load(), _cpu(process)
@@ -207,9 +214,30 @@ def _chatkit_request(number: int) -> tuple[str, bytes]:
     return f"ev{number:08d}", head.encode() + body
 
 
-def _own() -> web.RouteDef:
-    """Our own webhook, ChatKit's, with an inbox that stores nothing."""
-    webhook = Webhook(SECRET, "org", SystemClock(), None, None)  # type: ignore[arg-type]  # no message stands in a thread
+def _telegram_request(number: int) -> tuple[str, bytes]:
+    person = {"id": 4711, "is_bot": False, "first_name": "Ada", "language_code": "en"}
+    chat = {"id": 4711, "first_name": "Ada", "type": "private"}
+    text = {"message_id": number, "from": person, "chat": chat, "date": int(time.time()), "text": f"/number {number}"}
+    entities = [{"offset": 0, "length": 7, "type": "bot_command"}]
+    body = orjson.dumps({"update_id": number, "message": text | {"entities": entities}})
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        f"{telegram.HEADER}: {SECRET}\r\n\r\n"
+    )
+    return f"{number}", head.encode() + body
+
+
+def _telegram() -> web.RouteDef:
+    """Telegram's webhook, with an inbox that stores nothing."""
+    webhook = telegram.Webhook(SECRET)
+    context = SimpleNamespace(clock=SystemClock(), blobs=None)
+    webhook.intake = Intake(None, BotMe(1, "bench_bot"), _Nowhere(), context, None)  # type: ignore[arg-type]  # no files here
+    return web.post(PATH, webhook.handle)
+
+
+def _chatkit() -> web.RouteDef:
+    """ChatKit's webhook, with an inbox that stores nothing."""
+    webhook = chatkit.Webhook(SECRET, "org", SystemClock(), None, None)  # type: ignore[arg-type]  # no message stands in a thread
     webhook.inbox = _Nowhere()  # type: ignore[assignment]  # no forms here
     return web.post(PATH, webhook.handle)
 
@@ -255,7 +283,7 @@ def _route(api: str) -> web.RouteDef:
         def now(self) -> datetime:
             return datetime.now(UTC)
 
-    receiver = Receiver(Now(), Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock
+    receiver = Receiver(Now(), None, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock, and no file comes
     receiver.open(_Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
     return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
 
@@ -310,12 +338,13 @@ async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtim
 async def serve(mode: str) -> None:
     """Serve until stdin ends; prints the port first, and what was stored last."""
     async with _web_api() as api:
-        if mode in ("bare", "bolt", "route", "own"):
+        if mode in ("bare", "bolt", "route", "chatkit", "telegram"):
             made: dict[str, Callable[[], web.RouteDef]] = {
                 "bare": _bare,
                 "bolt": lambda: _bolt(api),
                 "route": lambda: _route(api),
-                "own": _own,
+                "chatkit": _chatkit,
+                "telegram": _telegram,
             }
             async with _serving(made[mode]()) as port:
                 await _until_stdin_ends(port)

@@ -31,6 +31,8 @@ class FakeAgentKit:
         self.breaches: list[str] = []
         self.life: Any = 3600
         self.hanging = asyncio.Event()
+        self.lags = False
+        """Whether looks find no action yet: where it is asked lags behind where it was taken."""
 
     def end(self, action_id: str, status: str = "succeeded", **more: Any) -> None:
         """Let an action end."""
@@ -82,7 +84,7 @@ class FakeAgentKit:
         if self.faults["look"]:
             return await self.faults["look"].pop(0)(request)
         action_id = request.match_info["id"]
-        if action_id not in self.actions:
+        if self.lags or action_id not in self.actions:
             return web.json_response({"error": "no such action"}, status=404)
         return web.json_response(self._shown(action_id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,7 +113,11 @@ class Api:
 
 @asynccontextmanager
 async def open_api(
-    urls: DatabaseUrls, folder: Path, playbooks: dict[str, str] | None = None, **environ: str
+    urls: DatabaseUrls,
+    folder: Path,
+    playbooks: dict[str, str] | None = None,
+    plugins: Mapping[str, Any] | None = None,
+    **environ: str,
 ) -> AsyncIterator[Api]:
     """A running centre with its API, and the tokens `observer`, `operator`, `lead`, `other` and `intel`."""
     (folder / "config").mkdir(exist_ok=True)
@@ -127,7 +131,7 @@ async def open_api(
     }
     made = PLAYBOOKS if playbooks is None else playbooks
     async with (
-        open_centre(urls, folder, made, variables, web=True) as centre,
+        open_centre(urls, folder, made, variables, plugins=plugins, web=True) as centre,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         api = Api(centre, session, {})

@@ -91,6 +91,18 @@ class Person:
             await self.discord.gateway.dispatch("MESSAGE_CREATE", seen, session)
         return made
 
+    async def edit(self, message: dict[str, Any], text: str, **parts: Any) -> None:
+        """Change the words of a message."""
+        mentions = [payloads.BOT] if f"<@{payloads.ME}>" in text else []
+        changed = {"content": text, "mentions": mentions, "edited_timestamp": self.discord.now().isoformat(), **parts}
+        message.update(changed)
+        await self.updated(message)
+
+    async def updated(self, message: dict[str, Any]) -> None:
+        """Discord reports a message as it is now."""
+        where = {"guild_id": payloads.GUILD, "member": payloads.member(self.user)}
+        await self.discord.gateway.dispatch("MESSAGE_UPDATE", message | where)
+
     # Pressing
 
     async def press(self, label: str, message: Mapping[str, Any] | None = None) -> Held:

@@ -19,6 +19,7 @@ from tests import discord_payloads as payloads
 from tests.discord_gateway import Gateway
 from tests.discord_rules import problems_of_commands, problems_of_message, problems_of_modal
 from tests.discord_schema import problems_of_request
+from tests.file_shelf import PATH, Shelf
 
 TOKEN = "MTEwMDAwMDAwMDAwMDAwMDAwMQ.fake.token-of-the-tests"
 BASE = "/api/v10"
@@ -93,6 +94,7 @@ class FakeDiscord:
         """Whether a connection is used again. If not, it can be told that nothing was sent when nobody listens."""
         self.contents: dict[str, bytes] = {}
         """What is in the files that were sent, by attachment id."""
+        self.shelf = Shelf()
         self._port = 0
         self._runner: web.AppRunner | None = None
         self._nonces: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
@@ -110,6 +112,7 @@ class FakeDiscord:
         """Take connections, at the same address as before."""
         app = web.Application(client_max_size=2**25)
         app.router.add_get("/gateway", self.gateway.handle)
+        app.router.add_get(PATH, self.shelf.give)
         app.router.add_route("*", BASE + "/{rest:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()

@@ -64,6 +64,13 @@ def mark(text: str, ctx: Context[Any, Any]) -> str:
     return f"marked {text} under {meta.get('vtoc-bots/idempotency-key')}"
 
 
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def trace(ctx: Context[Any, Any]) -> str:
+    """The traceparent with which it is called."""
+    meta: dict[str, Any] = dict(ctx.request_context.meta or {})
+    return str(meta.get("traceparent"))
+
+
 @server.tool()
 def fail(words: str) -> str:
     """Fail."""

@@ -62,8 +62,11 @@ class Stand(FakePlatform):
 class Installation:
     """A process on the test's database, which can be killed and started again."""
 
-    def __init__(self, urls: DatabaseUrls, folder: Path, stands: Mapping[str, Stand], notices: str) -> None:
-        self._urls, self.folder, self._stands = urls, folder, stands
+    def __init__(
+        self, urls: DatabaseUrls, folder: Path, stands: Mapping[str, Stand], notices: str, **more: str
+    ) -> None:
+        """`more` are further variables of its processes."""
+        self._urls, self.folder, self._stands, self._more = urls, folder, stands, more
         self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
         for stand in stands.values():
@@ -84,6 +87,7 @@ class Installation:
             "VTOC_SWEEP_SECONDS": "0.2",
             "VTOC_COMMANDS_PER_MINUTE": "30",
             **{name: value for stand in self._stands.values() for name, value in stand.environ().items()},
+            **self._more,
         }
 
     def _write(self, notices: str) -> None:
@@ -118,6 +122,19 @@ class Installation:
         """What the process counts."""
         async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{self.port}/metrics") as answer:
             return await answer.text()
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run one of vtoc-bots' commands for this installation; its exit code, and what it printed."""
+        folders = ["--config", str(self.folder / "config"), "--data", str(self.folder / "data")]
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "vtoc_bots", *words, *folders],
+            env=self.environ,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self.folder,
+        )
+        printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+        return process.returncode or 0, printed.decode()
 
     async def kill(self) -> None:
         """kill -9."""

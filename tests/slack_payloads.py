@@ -66,7 +66,7 @@ def said(
 
 def mention_of(event: dict[str, Any]) -> dict[str, Any]:
     """The other event of a message that mentions us: Slack sends both, with ids of their own."""
-    kept = ("client_msg_id", "text", "user", "ts", "blocks", "team", "channel", "event_ts", "thread_ts")
+    kept = ("client_msg_id", "text", "user", "ts", "blocks", "team", "channel", "event_ts", "thread_ts", "files")
     return {"type": "app_mention", **{key: event[key] for key in kept if key in event}}
 
 
@@ -243,10 +243,11 @@ def encoded(payload: dict[str, Any]) -> tuple[str, str]:
     return urlencode({"payload": json.dumps(payload)}), "application/x-www-form-urlencoded"
 
 
-def signed(body: str, at: float, secret: str = SECRET) -> dict[str, str]:
+def signed(body: str | bytes, at: float, secret: str = SECRET) -> dict[str, str]:
     """The headers that say that Slack sent this."""
     timestamp = str(int(at))
-    digest = hmac.new(secret.encode(), f"v0:{timestamp}:{body}".encode(), hashlib.sha256).hexdigest()
+    data = body if isinstance(body, bytes) else body.encode()
+    digest = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + data, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.file_shelf import PATH, Shelf
 from tests.slack_blocks import problems_of_blocks, problems_of_view
 
 TEAM, BOT_USER, BOT_ID, APP = "T0TEAM001", "U0BOTUSER", "B0BOT0001", "A0APP0001"
@@ -62,6 +63,7 @@ class FakeSlack:
         self.homes: dict[str, dict[str, Any]] = {}
         self.views: list[dict[str, Any]] = []
         self.files: dict[str, dict[str, Any]] = {}
+        self.shelf = Shelf()
         self.problems: list[str] = []
         self.manners: Callable[[str, dict[str, Any]], str | None] = lambda method, arguments: None
         self.has_tables = True
@@ -156,6 +158,7 @@ class FakeSlack:
         app.router.add_post("/upload/{file}", self._upload)
         app.router.add_post("/response/{name}", self._response)
         app.router.add_get("/ws/{ticket}", self._socket)
+        app.router.add_get(PATH, self.shelf.give)
         runner = self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vtoc_bots.core import markup
     from vtoc_bots.core.access import Ask, Decision, Level, Operator, Station, Verdict
+    from vtoc_bots.core.attachments import Attachments, check_size, downloaded, origin_of
     from vtoc_bots.core.cards import (
         Block,
         Button,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.commands.spec import CommandSpec
     from vtoc_bots.core.context import Context
     from vtoc_bots.core.elsewhere import Elsewhere
+    from vtoc_bots.core.errands import Errand, Looked, Proposal
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -89,16 +91,20 @@ if TYPE_CHECKING:
         ActionContext,
         ActionSpec,
         Agents,
+        Blobs,
         Clock,
         Connector,
         ConnectorSpec,
         Decoder,
+        Deputy,
         Observer,
         OpenContext,
         Policy,
         ProbeResult,
         Services,
+        SourceCall,
         SourceState,
+        TakesCalls,
         Telemetry,
         Tools,
     )
@@ -152,6 +158,7 @@ if TYPE_CHECKING:
     )
     from vtoc_bots.core.values.areas import Area, Box, Circle
     from vtoc_bots.core.values.positions import Position
+    from vtoc_bots.core.web.bodies import read_body
     from vtoc_bots.core.web.problems import Refusal
     from vtoc_bots.core.web.signatures import check_signature
 
@@ -159,32 +166,35 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "METRES_PER_FOOT", "METRES_PER_NAUTICAL_MILE", "MPS_PER_KNOT", "Accepted", "Acknowledgement", "ActionContext",
-    "ActionError", "ActionSpec", "Agents", "ApprovalId", "Area", "Ask", "Attachment", "Backoff", "BlobRef", "Block",
-    "Box", "Busy", "Button", "Buttons", "Caller", "Caps", "Capture", "CaptureFeed", "Card", "ChatKitOrganisation",
-    "ChatKitServer", "Choices", "Circle", "Clock", "CommandName", "CommandSpec", "ConfigError", "ConflatingQueue",
-    "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined", "DecodeCounts", "Decoder",
-    "DecodesDocuments", "Diagnosis", "Distance", "Divider", "Duration", "Elsewhere", "EventSet", "Fields", "File",
-    "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller", "Image", "Inbox", "Inquiry", "Invalid", "Level",
-    "LiveFeed", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer",
-    "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan",
-    "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position", "ProbeResult", "Progress",
-    "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected",
-    "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Service",
-    "ServiceHttp", "Services", "Settings", "Severity", "SourceState", "StartupError", "Station", "StationSlug",
-    "Table", "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows",
-    "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint",
-    "TrackSet", "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain",
-    "Unknown", "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature",
-    "check_times", "command", "command_card", "distance_m", "feet", "hookimpl", "knots", "list_card", "markup",
-    "new_id", "nm", "parse_short_id", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
-    "store_events", "store_tracks", "usage_line",
+    "ActionError", "ActionSpec", "Agents", "ApprovalId", "Area", "Ask", "Attachment", "Attachments", "Backoff",
+    "BlobRef", "Blobs", "Block", "Box", "Busy", "Button", "Buttons", "Caller", "Caps", "Capture", "CaptureFeed", "Card",
+    "ChatKitOrganisation", "ChatKitServer", "Choices", "Circle", "Clock", "CommandName", "CommandSpec", "ConfigError",
+    "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined",
+    "DecodeCounts", "Decoder", "DecodesDocuments", "Deputy", "Diagnosis", "Distance", "Divider", "Duration",
+    "Elsewhere", "Errand", "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller",
+    "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "Looked", "LooksUpReceipts", "MergeSettings",
+    "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound",
+    "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError",
+    "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "Proposal", "PublishesCommands", "Question",
+    "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected", "RemoteResult", "ReportsHealth", "Rest",
+    "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Service", "ServiceHttp", "Services", "Settings",
+    "Severity", "SourceCall", "SourceState", "StartupError", "Station", "StationSlug", "Table", "TakesCalls",
+    "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows", "Thresholds",
+    "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet",
+    "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain", "Unknown",
+    "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature", "check_size",
+    "check_times", "command", "command_card", "distance_m", "downloaded", "feet", "hookimpl", "knots", "list_card",
+    "markup", "new_id", "nm", "origin_of", "parse_short_id", "read_body", "read_events", "read_tracks", "short_id",
+    "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
 
 _HOMES = {
     "access": "Ask Decision Level Operator Station Verdict",
+    "attachments": "Attachments check_size downloaded origin_of",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "elsewhere": "Elsewhere",
+    "errands": "Errand Looked Proposal",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
@@ -216,8 +226,8 @@ _HOMES = {
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
-        "ActionContext ActionSpec Agents Clock Connector ConnectorSpec Decoder Observer OpenContext Policy ProbeResult"
-        " Services SourceState Telemetry Tools"
+        "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Observer OpenContext"
+        " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools"
     ),
     "questions": "Inquiry PersonNeeded Question",
     "settings": "Settings",
@@ -237,6 +247,7 @@ _HOMES = {
     "values": "ApprovalId CommandName Distance Duration PlaybookId Rest RunId StationSlug TrackId",
     "values.areas": "Area Box Circle",
     "values.positions": "Position",
+    "web.bodies": "read_body",
     "web.problems": "Refusal",
     "web.signatures": "check_signature",
 }

@@ -26,7 +26,7 @@ def db_provision(
     config: Config = CONFIG,
     data: Data = DATA,
 ) -> None:
-    """Make roles, logins and schemas, then the tables with their grants and policies; safe to repeat."""
+    """Make roles, logins, schemas, tables, grants and policies, then stations and their channels; safe to repeat."""
     if print_sql:
         told(lambda: _print_sql(config, data))
         return
@@ -36,7 +36,15 @@ def db_provision(
 
         await provision_and_upgrade(urls)
 
-    _with_urls(config, data, work, "The database is provisioned and up to date.")
+    async def seeded(settings: Settings) -> None:
+        from vtoc_bots.core.database import opened_store
+        from vtoc_bots.core.seeding import seed
+
+        async with opened_store(settings) as store:
+            for line in await seed(store, settings):
+                typer.echo(line)
+
+    _with_urls(config, data, work, "The database is provisioned and up to date.", seeded)
 
 
 @databases.command("upgrade")
@@ -61,8 +69,14 @@ def _print_sql(config: Path, data: Path) -> None:
     typer.echo(provisioning_sql(urls))
 
 
-def _with_urls(config: Path, data: Path, work: Callable[[DatabaseUrls], Awaitable[None]], said: str) -> None:
-    """Do `work` on the configured databases; the embedded one does all of it whenever it is opened."""
+def _with_urls(
+    config: Path,
+    data: Path,
+    work: Callable[[DatabaseUrls], Awaitable[None]],
+    said: str,
+    then: Callable[[Settings], Awaitable[None]] | None = None,
+) -> None:
+    """Do `work` on the configured databases, which the embedded one does whenever it is opened; `then` what follows."""
 
     async def done(settings: Settings) -> None:
         from vtoc_bots.core.database import configured_urls, opened_store
@@ -74,6 +88,8 @@ def _with_urls(config: Path, data: Path, work: Callable[[DatabaseUrls], Awaitabl
             async with opened_store(settings):
                 pass
         typer.echo(said)
+        if then is not None:
+            await then(settings)
 
     def opened() -> None:
         settings = load_settings(config, data)

@@ -32,6 +32,8 @@ PLAYBOOKS = {
     )
 }
 
+PLAYBOOKS["search"] = PLAYBOOKS["survey"].replace("within: 30s", "within: 10m")
+
 
 @pytest_asyncio.fixture
 async def service() -> AsyncIterator[FakeAgentKit]:
@@ -220,6 +222,47 @@ async def test_a_webhook_that_is_faster_than_the_answer_is_believed(api: Api, se
     assert service.looks == 0
     row = await api.centre.row("SELECT tool_name, status FROM vtoc_engine.agent_actions")
     assert row == {"tool_name": "survey", "status": "succeeded"}
+
+
+async def looked(service: FakeAgentKit, times: int) -> None:
+    """Wait until it was asked for the action so often."""
+
+    async def enough() -> bool:
+        return service.looks >= times
+
+    await until(enough, 20, lambda: f"{service.looks} looks")
+
+
+async def test_an_action_that_is_unknown_in_its_first_minute_is_looked_for_again(
+    api: Api, service: FakeAgentKit
+) -> None:
+    service.lags = True
+    message = await api.centre.say("ada", "/playbook search")
+    action_id = await handed_over(service)
+    for seconds in (1, 25, 25):
+        await api.centre.world.advance(seconds=seconds)
+        await looked(service, service.looks + 1)
+        await api.centre.wait_for(STATE, "waiting remote")
+    service.lags = False
+    service.end(action_id, result={"found": "a boat"})
+    await api.centre.world.advance(seconds=30)
+    assert "a boat" in said(await api.centre.answer(message))
+    assert service.posts == 1
+
+
+async def test_an_action_that_is_unknown_after_a_minute_ends_in_words_and_is_not_repeated(
+    api: Api, service: FakeAgentKit
+) -> None:
+    service.lags = True
+    message = await api.centre.say("ada", "/playbook search")
+    action_id = await handed_over(service)
+    await looked(service, 1)
+    await api.centre.wait_for(STATE, "waiting remote")
+    await api.centre.world.advance(seconds=61)
+    words = said(await api.centre.answer(message))
+    assert f"AgentKit took survey as action {action_id} and knows nothing of it any more" in words
+    assert service.posts == 1
+    assert api.centre.plugin.calls == ["before:before"]
 
 
 async def test_a_cancelled_run_waits_no_more(api: Api, service: FakeAgentKit) -> None:

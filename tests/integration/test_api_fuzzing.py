@@ -13,7 +13,7 @@ from vtoc_bots.core.store.urls import DatabaseUrls
 
 CONFIG = """
 request-timeout = 10.0
-workers = 2
+workers = 1
 warnings = false
 
 [parameters]
@@ -21,26 +21,28 @@ warnings = false
 "path.slug" = "toc-s1"
 
 [generation]
-max-examples = 3
+max-examples = 40
 deterministic = true
 
 [checks.positive_data_acceptance]
 # 400 and 422: what a schema can't say (a cursor of ours, a playbook's inputs). 404 and 409: what is there.
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422"]
 """
+"""One worker: Python 3.11 counts the depth of a syntax tree for all threads together, and Hypothesis parses sources in
+each of them, with a callback of the garbage collector that lets another thread in between (SystemError: AST constructor
+recursion depth mismatch)."""
 
 
-PHASES = "examples,fuzzing,stateful"
-"""Not its coverage phase: on Python 3.11 it ends in a SystemError of the interpreter's own (AST recursion depth)."""
+PHASES = ("Coverage", "Fuzzing", "Stateful")
 
 
-async def fuzz(api: Api, folder: Path, *options: str) -> tuple[int, str]:
+async def fuzz(api: Api, folder: Path) -> tuple[int, str]:
     """Run it against the API; its exit code and what it says."""
     (folder / "schemathesis.toml").write_text(CONFIG)
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"),
         *("run", f"{api.base}/openapi.json", "--header", f"Authorization: Bearer {api.tokens['lead']}"),
-        *("--checks", "all", "--no-color", "--continue-on-failure", *options),
+        *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--continue-on-failure"),
         cwd=folder,
         env={**os.environ, "HOME": str(folder), "NO_PROXY": "*"},
         stdout=subprocess.PIPE,
@@ -55,8 +57,8 @@ async def test_no_request_gets_an_undocumented_answer_or_a_fault(database_urls: 
     async with open_api(database_urls, tmp_path, {"count": PLAYBOOKS["count"]}) as api:
         (tmp_path / "fuzz").mkdir()
         await api.post("/telemetry/sources", {"name": "Radar", "slug": "radar"})
-        code, told = await fuzz(api, tmp_path / "fuzz", "--phases", PHASES)
+        code, told = await fuzz(api, tmp_path / "fuzz")
         faults = await api.centre.row("SELECT count(*) AS n FROM vtoc_engine.audit WHERE event LIKE 'api.%'")
     assert code == 0, told
-    assert "Operations:" in told
+    assert [phase for phase in PHASES if f"✅ {phase}" not in told] == [], told
     assert faults["n"] > 0, "it got as far as doing things"

@@ -71,6 +71,25 @@ async def test_a_webhook_is_answered_in_a_thread_that_lives_here(api: Api) -> No
     assert any("Who you are" in item.get("copy_text", "") for item in found)
 
 
+async def test_every_station_has_its_channel_before_anybody_speaks_and_people_speak_in_it(api: Api) -> None:
+    sql = "SELECT id, station, channel, body ->> 'title' AS title FROM vtoc_engine.threads ORDER BY station"
+
+    async def seeded() -> bool:
+        return len(await api.centre.runtime.store.fetch(sql)) == 3
+
+    await until(seeded, 20, lambda: "no channels")
+    rows = [dict(row) for row in await api.centre.runtime.store.fetch(sql)]
+    assert [(row["station"], row["channel"], row["title"]) for row in rows] == [
+        ("toc-i1", "toc-i1", "TOC-I1"),
+        ("toc-s1", "toc-s1", "TOC-S1"),
+        ("toc-s2", "toc-s2", "TOC-S2"),
+    ]
+    await api.centre.runtime.operators.own("Ada", "chatkit", "own", "u-ada", _admin())
+    assert await event(api, text="/whoami", user={"id": "u-ada", "name": "Ada"}) == 202
+    await items(api, "TOC-S1", 2)
+    assert len(await api.centre.runtime.store.fetch(sql)) == 3
+
+
 async def test_a_thread_that_the_webhook_names_is_everybodys_and_continues_here(api: Api) -> None:
     await api.centre.runtime.operators.own("Ada", "chatkit", "own", "u-ada", _admin())
     await event(api, text="/status", user={"id": "u-ada", "name": "Ada"}, thread_id="th-9")

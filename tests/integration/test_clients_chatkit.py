@@ -100,3 +100,16 @@ async def test_a_stream_whose_service_is_gone_is_kept_away_from_after_faults() -
         with pytest.raises(TransientError, match="left alone"):
             await every(server.begin("/status"))
         assert len(service.asked) == 5
+
+
+async def test_channels_that_somebody_else_makes_at_the_same_time_are_there() -> None:
+    async with scripted() as (service, http, _):
+        service.script = [answer(200, b'{"channels": [{"slug": "TOC-S1"}]}'), answer(409), answer(201)]
+        api = ChatKitOrganisation(http, "o")
+        stations = {"toc-s1": "TOC-S1", "toc-s2": "TOC-S2", "toc-i1": "TOC-I1"}
+        assert await api.keep_channels(stations) == ["toc-i1"]
+        service.script = [answer(200, b"[]"), answer(403)]
+        with pytest.raises(Declined):
+            await api.keep_channels(stations)
+    asked = [json.loads(each.body) for each in service.asked if each.method == "POST"]
+    assert asked[:2] == [{"slug": "toc-s2", "name": "TOC-S2"}, {"slug": "toc-i1", "name": "TOC-I1"}]

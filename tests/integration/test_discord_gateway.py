@@ -68,6 +68,23 @@ async def test_what_is_said_while_the_connection_is_away_arrives_once(centre: Di
     assert len(gateway.sessions) == 1
 
 
+async def test_an_edit_that_changes_the_words_is_a_command_and_nothing_else_that_happens_to_a_message_is(
+    centre: DiscordCentre,
+) -> None:
+    ada, gateway = await centre.operator("Ada"), centre.discord.gateway
+    said = await ada.say(f"<@{ME}> whoam")
+    await until(lambda: any("whoam" in text_of(each) for each in centre.discord.shown()))
+    await ada.updated(said | {"embeds": [{"type": "link", "url": "https://a.example"}]})
+    await gateway.dispatch("MESSAGE_UPDATE", {"id": said["id"], "channel_id": HALL, "guild_id": GUILD, "embeds": []})
+    await ada.edit(said, f"<@{ME}> whoami")
+    await until(lambda: answers(centre, "Ada") == 1)
+    await ada.updated(said | {"pinned": True})
+    await gateway.cut()
+    await ada.edit(said, f"<@{ME}> help whoami")
+    await until(lambda: len(centre.discord.shown()) > 2)
+    assert [text_of(each).splitlines()[0] for each in centre.discord.shown()][1:] == ["Who you are", "/whoami"]
+
+
 async def test_a_session_that_can_t_be_resumed_is_begun_again(centre: DiscordCentre) -> None:
     ada, gateway = await centre.operator("Ada"), centre.discord.gateway
     await gateway.send({"op": 9, "d": False})

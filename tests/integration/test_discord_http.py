@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -39,11 +40,18 @@ class Signer:
     ) -> tuple[int, Any]:
         """Status and answer of one signed request."""
         data = json.dumps(payload).encode()
+        return await self.raw(data, body or data, key or self._key, age)
+
+    async def raw(
+        self, signed: bytes, body: bytes | None = None, key: SigningKey | None = None, age: float = 0.0
+    ) -> tuple[int, Any]:
+        """Status and answer of a request with the signature of these bytes, and another body where one is given."""
         timestamp = str(int(time.time() - age))
-        signature = (key or self._key).sign(timestamp.encode() + data).signature.hex()
+        signature = (key or self._key).sign(timestamp.encode() + signed).signature.hex()
         headers = {"X-Signature-Ed25519": signature, "X-Signature-Timestamp": timestamp}
         address = f"{self._centre.runtime.address}/discord/interactions"
-        async with self._session.post(address, data=body or data, headers=headers) as response:
+        sent = io.BytesIO(signed if body is None else body)
+        async with self._session.post(address, data=sent, headers=headers) as response:
             return response.status, await response.json(content_type=None)
 
     async def deliver(self, payload: dict[str, Any]) -> None:
@@ -106,6 +114,17 @@ async def test_discord_s_ping_is_answered(signer: Signer) -> None:
     assert await signer.post({"type": 1, "id": "1", "token": "x"}) == (200, {"type": 1})
 
 
+SHAPELESS = (
+    b'{"type": 2, "id": "1", "token": "x"}',
+    b'{"type": 2, "id": "1", "token": "x", "data": 5}',
+    b'{"type": 3, "id": "1", "token": "x", "data": {}}',
+    b'{"type": 4, "id": "1", "token": "x", "data": []}',
+    b'{"type": 5, "id": "1", "token": "x", "data": {"custom_id": 7, "components": {}}}',
+    b'{"type": "two", "id": "1", "token": "x"}',
+)
+"""Signed, but of no shape that Discord sends."""
+
+
 async def test_forged_old_and_garbled_requests_are_refused_and_store_nothing(
     centre: DiscordCentre, signer: Signer
 ) -> None:
@@ -119,9 +138,13 @@ async def test_forged_old_and_garbled_requests_are_refused_and_store_nothing(
     ada.send = kept
     await ada.slash("whoami")
     assert (await signer.post(payload[0], key=SigningKey.generate()))[0] == 401
-    assert (await signer.post(payload[0], age=600))[0] == 401
+    for age in (600, -600):
+        assert (await signer.post(payload[0], age=age))[0] == 401
     assert (await signer.post(payload[0], body=b"{}"))[0] == 401
-    assert (await signer.post({"type": 2}))[0] == 400
+    good = json.dumps(payload[0])
+    for body in (b"{", b"[]", b"5", b"\xff\xfe{}", good.encode("utf-16"), b"[" * 100_000, b'{"type": 2}', *SHAPELESS):
+        assert (await signer.raw(body))[0] == 400, body[:80]
+    assert (await signer.raw(good.ljust(17 * 2**20).encode()))[0] == 413
     assert (await centre.row("SELECT count(*) AS n FROM vtoc_engine.inbox"))["n"] == 0
 
 

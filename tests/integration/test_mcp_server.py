@@ -5,64 +5,26 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import pytest_asyncio
-from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
+from mcp import MCPError
 
-from tests.api_kit import Api, open_api
+from tests.api_kit import Api
+from tests.mcp_caller_kit import ERAS, HEADERS, INITIALIZE, audited, client, endpoint, open_quiet_api
 from tests.platform_kit import until
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.store.urls import DatabaseUrls
 
-ERAS = ("legacy", "2026-07-28")
-HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
-}
 
 
 @pytest_asyncio.fixture
 async def api(database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Api]:
-    async with open_api(database_urls, tmp_path, VTOC_PUBLIC_URL="https://bots.example") as opened:
+    async with open_quiet_api(database_urls, tmp_path, VTOC_PUBLIC_URL="https://bots.example") as opened:
         yield opened
-
-
-def endpoint(api: Api) -> str:
-    """Where MCP is served."""
-    return f"{api.centre.runtime.address}/mcp"
-
-
-@asynccontextmanager
-async def client(api: Api, era: str, token: str = "operator", **options: Any) -> AsyncIterator[Client]:
-    """A client with the token of that name."""
-    headers = {"Authorization": f"Bearer {api.tokens[token]}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
-        Client(streamable_http_client(endpoint(api), http_client=http), mode=era, cache=None, **options) as opened,
-    ):
-        yield opened
-
-
-async def audited(api: Api, event: str, subject: str) -> dict[str, Any]:
-    """The audit row of an event about a subject."""
-    row = await api.centre.row(
-        """SELECT actor, station, detail FROM vtoc_engine.audit
-        WHERE event = $1 AND subject = $2 ORDER BY at DESC LIMIT 1""",
-        event,
-        subject,
-    )
-    assert row is not None
-    return dict(row)
 
 
 @pytest.mark.parametrize("era", ERAS)

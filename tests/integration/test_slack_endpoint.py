@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest_asyncio
 
 from tests import slack_payloads as payloads
@@ -68,6 +70,20 @@ async def test_what_can_not_be_read_is_refused(centre: SlackCentre) -> None:
     for body in ("{", "[1, 2]", '{"type": "event_callback", "event": 5}', "payload=%7B", "\x00"):
         headers = {**payloads.signed(body, centre.slack.now()), **JSON}
         assert (await centre.post(body, headers))[0] == 400, body
+    assert await stored(centre) == 0
+
+
+async def test_signed_bodies_that_are_huge_or_in_another_charset_are_refused(centre: SlackCentre) -> None:
+    good = json.dumps(mention(centre, "whoämi"), ensure_ascii=False)
+    url, now = f"{centre.runtime.address}/slack/events", centre.slack.now()
+    answered = []
+    async with aiohttp.ClientSession() as session:
+        for body in (good.encode("utf-16"), good.encode("latin-1"), b"payload=\xff", b"x" * (17 * 2**20)):
+            headers = {**payloads.signed(body, now), **JSON}
+            async with session.post(url, data=io.BytesIO(body), headers=headers) as answer:
+                answered.append(answer.status)
+    assert all(400 <= status < 500 for status in answered), answered
+    assert answered[-1] == 413
     assert await stored(centre) == 0
 
 

@@ -76,6 +76,25 @@ async def test_what_people_say_to_each_other_is_not_answered(centre: SlackCentre
     assert len(centre.slack.shown(HALL)) == 1, [words(each) for each in centre.slack.shown(HALL)]
 
 
+async def test_a_file_that_can_not_be_had_is_told_in_the_answer(centre: SlackCentre) -> None:
+    there = f"{centre.slack.address}/shelf/plan"
+    files = [
+        {"id": "F1", "name": "plan.pdf", "size": 5, "url_private": there},
+        {"id": "F2", "name": "film.mp4", "size": 99 * 2**20, "url_private": there},
+        {"id": "F3", "name": "link", "size": 5, "mode": "external", "url_private": "https://drive.example/x"},
+    ]
+    direct = centre.slack.direct(ADA)
+    for words_said in ("whoami", ""):
+        event = payloads.said(centre.slack, ADA, words_said, direct.id, subtype="file_share", files=files)
+        assert (await centre.deliver(payloads.callback(centre.slack, event)))[0] == 200
+    answer = words(await centre.shown("Who you are", direct.id))
+    alone = words(await centre.shown("Not every file was taken", direct.id))
+    for text in (answer, alone):
+        assert "plan.pdf" not in text
+        assert "`film.mp4` was not taken: with 99.0 MiB it is larger than 10 MiB." in text
+        assert "`link` was not taken: it lies on another server." in text
+
+
 async def test_the_same_event_again_is_handled_once(centre: SlackCentre) -> None:
     payload = payloads.callback(centre.slack, payloads.said(centre.slack, ADA, "<@U0BOTUSER> whoami", HALL))
     for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ from tests.telegram_kit import (
 )
 from tests.telegram_server import Refusal
 from vtoc_bots import CommandSpec, MessageKind, StartupError, TransientError, VtocError, command
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.server import WebServer, make_app
 from vtoc_bots.plugins.telegram.poller import MOST_FAULTS
 from vtoc_bots.plugins.telegram.webhook import HEADER, MOST_BYTES, PATH
 
@@ -227,6 +231,10 @@ async def test_files_for_us_are_fetched_and_no_others(bench: Bench) -> None:
         "/log lost": None,
     }
     assert len(bench.server.called("getFile")) == 3
+    assert {each.text: each.attachments[0].problem for each in bench.inbox.messages if each.attachments[0].problem} == {
+        "/log large": "with 10.0 MiB it is larger than 10 MiB",
+        "/log lost": "Telegram does not give it",
+    }
 
 
 async def test_every_part_of_an_album_for_us_is_fetched(bench: Bench) -> None:
@@ -335,13 +343,14 @@ async def test_menus_are_published_for_each_scope_and_again_only_when_they_chang
 @asynccontextmanager
 async def posted(bench: Bench) -> AsyncIterator[Callable[..., Any]]:
     """The transport's routes on a web server, and a function that posts to them as Telegram does; its status."""
-    app = web.Application(middlewares=[_as_core_does])
-    app.add_routes(bench.transport.routes())
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
-    async with aiohttp.ClientSession() as http, _cleaned(runner):
+
+    def routes(app: web.Application) -> None:
+        app.add_routes(bench.transport.routes())
+
+    metrics = Metrics()
+    server = WebServer(make_app(Health(bench.clock, metrics), metrics, [routes]), "127.0.0.1", 0)
+    url = await server.start() + PATH
+    async with aiohttp.ClientSession() as http, _closed(server):
 
         async def post(body: Any, secret: str | None = SECRET, **options: Any) -> int:
             headers = {} if secret is None else {HEADER: secret}
@@ -353,20 +362,11 @@ async def posted(bench: Bench) -> AsyncIterator[Callable[..., Any]]:
 
 
 @asynccontextmanager
-async def _cleaned(runner: web.AppRunner) -> AsyncIterator[None]:
+async def _closed(server: WebServer) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await runner.cleanup()
-
-
-@web.middleware
-async def _as_core_does(request: web.Request, handler: Any) -> web.StreamResponse:
-    try:
-        found: web.StreamResponse = await handler(request)
-    except TransientError:
-        return web.Response(status=503)
-    return found
+        await server.close()
 
 
 @asynccontextmanager
@@ -401,6 +401,8 @@ async def test_forged_huge_and_malformed_posts_are_refused(tmp_path: Path) -> No
         assert await post(b"x" * (MOST_BYTES + 1)) == 413
         for body in (b"{", b"[]", b"{}", b'{"update_id": "9"}', b'{"update_id": true}', b"\xff", b"[" * 100_000):
             assert await post(body) == 400
+        for charset in ("utf-16", "utf-32", "latin-1"):
+            assert await post(json.dumps({**update, "ü": "ü"}, ensure_ascii=False).encode(charset)) == 400, charset
         assert await post({"update_id": 10, "message": {"text": 5}}) == 200, "again it would be the same"
     assert bench.inbox.messages == []
 

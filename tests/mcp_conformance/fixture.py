@@ -1,51 +1,28 @@
-"""A server with the tools, resources and prompts that the suite asks for, served by our sessions and our bridge."""
+"""The tools, resources and prompts that the suite calls by name, offered by our server beside its own."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import json
 import warnings
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mcp import MCPDeprecationWarning, MCPError
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp_types import (
-    INVALID_PARAMS,
-    AudioContent,
-    BlobResourceContents,
-    CallToolRequestParams,
-    CallToolResult,
-    CompleteResult,
-    Completion,
-    EmbeddedResource,
-    EmptyResult,
-    GetPromptResult,
-    ImageContent,
-    ListPromptsResult,
-    ListResourcesResult,
-    ListResourceTemplatesResult,
-    ListToolsResult,
-    Prompt,
-    PromptArgument,
-    PromptMessage,
-    ReadResourceResult,
-    Resource,
-    ResourceTemplate,
-    SamplingMessage,
-    TextContent,
-    TextResourceContents,
-    Tool,
-)
+from mcp import MCPDeprecationWarning
+from mcp_types import SamplingMessage, TextContent
 
 from tests.mcp_server import PNG
+from vtoc_bots.core.access import Ask, Level
+from vtoc_bots.core.errors import NotFound, UsageError
+from vtoc_bots.core.web.mcp.caller import OURS
+from vtoc_bots.core.web.mcp.offers import DIALECT, Argument, Catalogue, Client, Content, Contents, Given, Media, Read
+from vtoc_bots.core.web.typed import Call
 
-Context = ServerRequestContext[Any, Any]
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Use = Callable[[Any, Mapping[str, Any]], Awaitable[tuple[Content, ...]]]
+PLAIN: dict[str, Any] = {"type": "object", "properties": {}}
 SCHEMA = {
     "$schema": DIALECT,
     "type": "object",
@@ -72,90 +49,89 @@ ENUMS = {
     "titledMulti": {"type": "array", "items": {"anyOf": TITLED}},
 }
 PERSON = {"username": {"type": "string"}, "email": {"type": "string"}}
+PICTURE = Media("image/png", PNG)
 
 
-def _text(text: str) -> TextContent:
-    return TextContent(type="text", text=text)
-
-
-def _image() -> ImageContent:
-    return ImageContent(type="image", data=base64.b64encode(PNG).decode(), mime_type="image/png")
-
-
-def _sound() -> AudioContent:
+def _sound() -> Media:
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(1)
         file.setframerate(8000)
         file.writeframes(bytes(80))
-    return AudioContent(type="audio", data=base64.b64encode(buffer.getvalue()).decode(), mime_type="audio/wav")
+    return Media("audio/wav", buffer.getvalue())
 
 
-def _embedded(uri: str, kind: str, text: str) -> EmbeddedResource:
-    return EmbeddedResource(type="resource", resource=TextResourceContents(uri=uri, mime_type=kind, text=text))
-
-
-async def _logging(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
+async def _logging(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
     for text in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MCPDeprecationWarning)
-            await ctx.session.send_log_message("info", text, related_request_id=ctx.request_id)
+        await client.note("info", {"text": text})
         await asyncio.sleep(0)
-    return [_text("logged")]
+    return ("logged",)
 
 
-async def _progress(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
+async def _progress(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
     for done in (0, 50, 100):
-        await ctx.session.report_progress(done, 100)
+        await client.tell(done, 100, "")
         await asyncio.sleep(0)
-    return [_text("done")]
+    return ("done",)
 
 
-async def _sampling(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
-    message = SamplingMessage(role="user", content=_text(arguments["prompt"]))
+async def _sampling(client: Any, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    """What our own tools don't do: they have a model of their own. The sessions and the bridge carry it."""
+    message = SamplingMessage(role="user", content=TextContent(type="text", text=arguments["prompt"]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MCPDeprecationWarning)
-        made = await ctx.session.create_message([message], max_tokens=100, related_request_id=ctx.request_id)
-    return [_text(f"LLM response: {getattr(made.content, 'text', '')}")]
+        made = await client.context.session.create_message(
+            [message], max_tokens=100, related_request_id=client.context.request_id
+        )
+    return (f"LLM response: {getattr(made.content, 'text', '')}",)
 
 
-async def _elicit(ctx: Context, message: str, properties: dict[str, Any], required: list[str]) -> str:
-    schema = {"type": "object", "properties": properties, "required": required}
-    said = await ctx.session.elicit_form(message, schema, related_request_id=ctx.request_id)
-    return f"action={said.action}, content={json.dumps(said.content or {})}"
+async def _elicit(client: Client, message: str, properties: dict[str, Any], required: list[str]) -> str:
+    said = await client.ask(message, {"type": "object", "properties": properties, "required": required})
+    return f"action={'decline' if said is None else 'accept'}, content={json.dumps(said or {})}"
 
 
-async def _elicitation(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
-    return [_text(f"User response: {await _elicit(ctx, arguments['message'], PERSON, list(PERSON))}")]
+async def _elicitation(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    return (f"User response: {await _elicit(client, arguments['message'], PERSON, list(PERSON))}",)
 
 
-async def _defaults(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
-    return [_text(f"Elicitation completed: {await _elicit(ctx, 'defaults', DEFAULTS, [])}")]
+async def _defaults(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    return (f"Elicitation completed: {await _elicit(client, 'defaults', DEFAULTS, [])}",)
 
 
-async def _enums(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
-    return [_text(f"Elicitation completed: {await _elicit(ctx, 'enums', ENUMS, [])}")]
+async def _enums(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    return (f"Elicitation completed: {await _elicit(client, 'enums', ENUMS, [])}",)
 
 
-def _gives(*blocks: Any) -> Callable[[Context, dict[str, Any]], Awaitable[list[Any]]]:
-    async def give(ctx: Context, arguments: dict[str, Any]) -> list[Any]:
-        return list(blocks)
+async def _reconnection(client: Any, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    """Close the stream of the request: the answer is fetched by whoever takes it up again."""
+    await client.context.close_sse_stream()
+    return ("taken up again",)
+
+
+async def _error(client: Client, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+    raise UsageError("This tool intentionally returns an error for testing")
+
+
+def _gives(*contents: Content) -> Use:
+    async def give(client: Any, arguments: Mapping[str, Any]) -> tuple[Content, ...]:
+        return contents
 
     return give
 
 
-TOOLS: dict[str, Callable[[Context, dict[str, Any]], Awaitable[list[Any]]]] = {
-    "test_simple_text": _gives(_text("This is a simple text response for testing.")),
-    "test_image_content": _gives(_image()),
+TOOLS: dict[str, Use] = {
+    "test_simple_text": _gives("This is a simple text response for testing."),
+    "test_image_content": _gives(PICTURE),
     "test_audio_content": _gives(_sound()),
     "test_embedded_resource": _gives(
-        _embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")
+        Contents("test://embedded-resource", "text/plain", "This is an embedded resource content.")
     ),
     "test_multiple_content_types": _gives(
-        _text("Multiple content types test:"),
-        _image(),
-        _embedded("test://mixed-content-resource", "application/json", '{"test":"data","value":123}'),
+        "Multiple content types test:",
+        PICTURE,
+        Contents("test://mixed-content-resource", "application/json", '{"test":"data","value":123}'),
     ),
     "test_tool_with_logging": _logging,
     "test_tool_with_progress": _progress,
@@ -163,113 +139,106 @@ TOOLS: dict[str, Callable[[Context, dict[str, Any]], Awaitable[list[Any]]]] = {
     "test_elicitation": _elicitation,
     "test_elicitation_sep1034_defaults": _defaults,
     "test_elicitation_sep1330_enums": _enums,
-    "json_schema_2020_12_tool": _gives(_text("ok")),
+    "test_reconnection": _reconnection,
+    "test_error_handling": _error,
+    "json_schema_2020_12_tool": _gives("ok"),
 }
-PROMPTS = {
-    "test_simple_prompt": (),
-    "test_prompt_with_arguments": ("arg1", "arg2"),
-    "test_prompt_with_embedded_resource": ("resourceUri",),
-    "test_prompt_with_image": (),
+RESOURCES: dict[str, Callable[[Mapping[str, str]], tuple[str, str | bytes]]] = {
+    "test://static-text": lambda parts: ("text/plain", "This is the content of the static text resource."),
+    "test://static-binary": lambda parts: ("image/png", PNG),
+    "test://watched-resource": lambda parts: ("text/plain", "watched"),
+    "test://template/{id}/data": lambda parts: (
+        "application/json",
+        json.dumps({"id": parts["id"], "templateTest": True, "data": f"Data for ID: {parts['id']}"}),
+    ),
 }
 
 
-async def list_tools(ctx: Context, params: Any) -> ListToolsResult:
-    """The suite's tools."""
-    plain = {"type": "object", "properties": {}}
-    names = [*TOOLS, "test_error_handling"]
-    return ListToolsResult(
-        tools=[
-            Tool(name=name, description=name, input_schema=SCHEMA if name.startswith("json_schema") else plain)
-            for name in names
-        ]
-    )
+@dataclass(frozen=True)
+class Fixture:
+    """One of TOOLS or of RESOURCES, decided and audited as every other."""
+
+    name: str
+    schema: Mapping[str, Any] | None
+    address: str | None
+    changes: bool = False
+    decides: bool = False
+    content_type: str = "text/plain"
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def description(self) -> str:
+        return self.name
+
+    def ask(self, arguments: Mapping[str, Any] | None) -> Ask:
+        return Ask(f"fixture:{self.name}", Level.OBSERVER, transport="mcp")
+
+    async def use(self, call: Call, arguments: Mapping[str, Any], client: Client) -> Given:
+        return Given(await TOOLS[self.name](client, arguments), {})
+
+    async def read(self, call: Call, uri: str, parts: Mapping[str, str]) -> Contents:
+        if self.address is None:
+            raise NotFound(uri)
+        content_type, data = RESOURCES[self.address](parts)
+        return Contents(uri, content_type, data)
 
 
-async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
-    """Use one of them."""
-    if params.name == "test_error_handling":
-        return CallToolResult(content=[_text("This tool intentionally returns an error for testing")], is_error=True)
-    if params.name not in TOOLS:
-        raise MCPError(INVALID_PARAMS, f"no tool {params.name}")
-    return CallToolResult(content=await TOOLS[params.name](ctx, params.arguments or {}))
+Says = Callable[[Mapping[str, str]], Sequence[Content]]
 
 
-async def list_resources(ctx: Context, params: Any) -> ListResourcesResult:
-    """The suite's resources."""
-    uris = ("test://static-text", "test://static-binary", "test://watched-resource")
-    return ListResourcesResult(resources=[Resource(uri=uri, name=uri, description=uri) for uri in uris])
+@dataclass(frozen=True)
+class FixturePrompt:
+    """One of the suite's prompts."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    says: Says
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def description(self) -> str:
+        return self.name
+
+    def ask(self) -> Ask:
+        return Ask(f"fixture:{self.name}", Level.OBSERVER, transport="mcp")
+
+    async def said(self, arguments: Mapping[str, str], read: Read) -> Sequence[Content]:
+        return self.says(arguments)
 
 
-async def list_templates(ctx: Context, params: Any) -> ListResourceTemplatesResult:
-    """Its one template."""
-    template = ResourceTemplate(uri_template="test://template/{id}/data", name="template")
-    return ListResourceTemplatesResult(resource_templates=[template])
+def _prompt(name: str, says: Says, *arguments: str) -> FixturePrompt:
+    return FixturePrompt(name, tuple(Argument(each, required=True) for each in arguments), says)
 
 
-async def read_resource(ctx: Context, params: Any) -> ReadResourceResult:
-    """One of them."""
-    uri = str(params.uri)
-    if uri == "test://static-binary":
-        blob = BlobResourceContents(uri=uri, mime_type="image/png", blob=base64.b64encode(PNG).decode())
-        return ReadResourceResult(contents=[blob])
-    text, kind = "This is the content of the static text resource.", "text/plain"
-    if uri.startswith("test://template/"):
-        number = uri.split("/")[3]
-        text = json.dumps({"id": number, "templateTest": True, "data": f"Data for ID: {number}"})
-        kind = "application/json"
-    return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=kind, text=text)])
-
-
-async def list_prompts(ctx: Context, params: Any) -> ListPromptsResult:
-    """The suite's prompts."""
-    return ListPromptsResult(
-        prompts=[
-            Prompt(name=name, description=name, arguments=[PromptArgument(name=each, required=True) for each in names])
-            for name, names in PROMPTS.items()
-        ]
-    )
-
-
-async def get_prompt(ctx: Context, params: Any) -> GetPromptResult:
-    """One of them."""
-    given = params.arguments or {}
-    blocks: list[Any] = [_text("This is a simple prompt for testing.")]
-    if params.name == "test_prompt_with_arguments":
-        blocks = [_text(f"Prompt with arguments: arg1='{given['arg1']}', arg2='{given['arg2']}'")]
-    elif params.name == "test_prompt_with_embedded_resource":
-        resource = _embedded(given["resourceUri"], "text/plain", "Embedded resource content for testing.")
-        blocks = [resource, _text("Please process the embedded resource above.")]
-    elif params.name == "test_prompt_with_image":
-        blocks = [_image(), _text("Please analyze the image above.")]
-    return GetPromptResult(messages=[PromptMessage(role="user", content=block) for block in blocks])
-
-
-async def complete(ctx: Context, params: Any) -> CompleteResult:
-    """Nothing to offer."""
-    return CompleteResult(completion=Completion(values=[], total=0, has_more=False))
-
-
-async def nothing(ctx: Context, params: Any) -> EmptyResult:
-    """Agreed."""
-    return EmptyResult()
-
-
-def make_fixture() -> Server[Any]:
-    """The server."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MCPDeprecationWarning)
-        return Server(
-            "fixture",
-            version="1.0",
-            on_list_tools=list_tools,
-            on_call_tool=call_tool,
-            on_list_resources=list_resources,
-            on_list_resource_templates=list_templates,
-            on_read_resource=read_resource,
-            on_subscribe_resource=nothing,
-            on_unsubscribe_resource=nothing,
-            on_list_prompts=list_prompts,
-            on_get_prompt=get_prompt,
-            on_completion=complete,
-            on_set_logging_level=nothing,
-        )
+FIXTURES = Catalogue(
+    (
+        *OURS.offers,
+        *(Fixture(name, SCHEMA if name.startswith("json_schema") else PLAIN, None) for name in TOOLS),
+        *(Fixture(address, None, address) for address in RESOURCES),
+    ),
+    (
+        *OURS.prompts,
+        _prompt("test_simple_prompt", lambda given: ["This is a simple prompt for testing."]),
+        _prompt(
+            "test_prompt_with_arguments",
+            lambda given: [f"Prompt with arguments: arg1='{given['arg1']}', arg2='{given['arg2']}'"],
+            *("arg1", "arg2"),
+        ),
+        _prompt(
+            "test_prompt_with_embedded_resource",
+            lambda given: [
+                Contents(given["resourceUri"], "text/plain", "Embedded resource content for testing."),
+                "Please process the embedded resource above.",
+            ],
+            "resourceUri",
+        ),
+        _prompt("test_prompt_with_image", lambda given: [PICTURE, "Please analyze the image above."]),
+    ),
+)
+"""What our server offers, and what the suite wants besides."""

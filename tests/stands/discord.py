@@ -14,6 +14,7 @@ from tests.discord_people import Person, text_of
 from tests.discord_people import until as soon
 from tests.discord_server import TOKEN, FakeDiscord, Held
 from tests.discord_server import Fault as Behaviour
+from tests.file_shelf import Shelf
 from tests.scenario_kit import Stand
 from vtoc_bots import Sender, Transport, TransportContext
 from vtoc_bots.plugins.discord.settings import DiscordSettings
@@ -42,6 +43,7 @@ class DiscordStand(Stand):
     rooms = ("hall", "ops")
     stranger = "130000000000000000109"
     shows_alt = False
+    shows = None
     credential, secret = "DISCORD_BOT_TOKEN", TOKEN
     _channels: Mapping[str, str] = {"hall": payloads.HALL, "ops": payloads.OPS}
 
@@ -110,6 +112,15 @@ class DiscordStand(Stand):
         )
 
     @property
+    def shelf(self) -> Shelf:
+        """Where files that people sent are, at `origin`; nothing is shown there."""
+        return self.discord.shelf
+
+    @property
+    def origin(self) -> str:
+        return self.discord.base_url.removesuffix("/api/v10")
+
+    @property
     def sends(self) -> int:
         return sum(bool(SENDS.fullmatch(f"{method} {path}")) for method, path in self.discord.requests)
 
@@ -121,6 +132,13 @@ class DiscordStand(Stand):
         made = await self._person(who).say(said, thread or channel)
         where = {"guild_id": payloads.GUILD, "member": payloads.member(payloads.BOT)}
         return Event(who, ("MESSAGE_CREATE", made | where), None)
+
+    async def shares(self, who: Sender, text: str, size: int, url: str, *, to_us: bool = True) -> Event:
+        """Say something with a file, which is at this address."""
+        file = {"id": payloads.snowflake(), "filename": "plan.pdf", "content_type": "application/pdf", "size": size}
+        said = f"<@{payloads.ME}> {text}" if to_us else text
+        made = await self._person(who).say(said, payloads.HALL, attachments=[{**file, "url": url, "proxy_url": url}])
+        return Event(who, ("MESSAGE_CREATE", made), None)
 
     async def again(self, event: Event) -> Event:
         """As after a resume: the same event once more."""

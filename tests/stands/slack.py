@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests import slack_payloads as payloads
+from tests.file_shelf import Shelf
 from tests.scenario_kit import Stand, until
 from tests.slack_blocks import texts_of
 from tests.slack_server import BOT_TOKEN, SECRET, TEAM, FakeSlack
@@ -41,6 +42,7 @@ class SlackStand(Stand):
     rooms = ("hall", "yard")
     stranger = EVE
     credential, secret = "SLACK_BOT_TOKEN", BOT_TOKEN
+    shows = f"Bearer {BOT_TOKEN}"
     _channels: Mapping[str, str] = {"hall": HALL, "yard": YARD}
 
     def __init__(self) -> None:
@@ -123,6 +125,15 @@ class SlackStand(Stand):
         )
 
     @property
+    def shelf(self) -> Shelf:
+        """Where files that people sent are, at `origin`; `shows` is what we show there."""
+        return self.slack.shelf
+
+    @property
+    def origin(self) -> str:
+        return self.slack.address
+
+    @property
     def sends(self) -> int:
         return sum(call.method in SENDS for call in self.slack.calls)
 
@@ -133,6 +144,14 @@ class SlackStand(Stand):
             return self._deliver(who, payloads.slash(self.slack, who.user_id, "/vtoc", text[1:], channel))
         event = payloads.said(self.slack, who.user_id, f"<@U0BOTUSER> {text}", channel, thread)
         return self._deliver(who, payloads.callback(self.slack, payloads.mention_of(event)))
+
+    async def shares(self, who: Sender, text: str, size: int, url: str, *, to_us: bool = True) -> Event:
+        """Say something with a file, which is at this address."""
+        file = {"id": self.slack.id("F"), "name": "plan.pdf", "mimetype": "application/pdf", "size": size}
+        files = [{**file, "mode": "hosted", "url_private": url, "url_private_download": url}]
+        said = f"<@U0BOTUSER> {text}" if to_us else text
+        event = payloads.said(self.slack, who.user_id, said, HALL, subtype="file_share", files=files)
+        return self._deliver(who, payloads.callback(self.slack, event))
 
     async def again(self, event: Event) -> Event:
         return self._deliver(event.who, event.payload)

@@ -20,7 +20,7 @@ JSON = st.recursive(
 
 
 def message(**members: Any) -> Any:
-    return message_from_event({**GOOD, **members}, "org", "bare")
+    return message_from_event({**GOOD, **members}, "org", lambda: "bare")
 
 
 def test_an_event_becomes_a_message_of_its_station_and_sender() -> None:
@@ -45,7 +45,7 @@ def test_an_edited_message_says_so() -> None:
 
 
 def test_the_bare_form_is_known_by_its_body() -> None:
-    found = message_from_event({"channel": "TOC-S1", "text": "x"}, "org", "digest:7")
+    found = message_from_event({"channel": "TOC-S1", "text": "x"}, "org", lambda: "digest:7")
     assert found is not None
     assert (found.event_id, found.sender.user_id) == ("bare:digest:7", "webhook")
 
@@ -112,7 +112,7 @@ def test_what_is_no_event_is_malformed(members: Any) -> None:
 @given(members=st.dictionaries(st.sampled_from([*GOOD, "thread_id", "attachments", "action", "station"]), JSON))
 def test_whatever_json_comes_is_a_message_nothing_or_malformed(members: dict[str, Any]) -> None:
     try:
-        found = message_from_event({**GOOD, **members}, "org", "bare")
+        found = message_from_event({**GOOD, **members}, "org", lambda: "bare")
     except Malformed:
         return
     assert found is None or found.event_id

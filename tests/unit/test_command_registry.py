@@ -366,3 +366,25 @@ async def test_no_text_breaks_completion(text: str) -> None:
     for begun in (text, f"/track watch {text}", f"/playbook op_x {text}"):
         for each in await complete(COMMANDS, begun, source=Source()):
             assert 0 <= each.start <= len(begun)
+
+
+@command("ask", agents="never")
+async def ask(ctx: Any, question: Rest) -> Card:
+    """Ask something."""
+    return Card.of("x")
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("what is up?", "what is up?"),
+        ("@agent  is it?", "is it?"),
+        ("/what is up?", None),
+        ("@agent", None),
+        (" ", None),
+    ],
+)
+def test_a_text_is_a_question_where_a_command_answers_questions(text: str, question: str | None) -> None:
+    asked = Commands([ask]).question(text)
+    assert (None if asked is None else asked.values["question"]) == question
+    assert COMMANDS.question(text) is None

@@ -16,6 +16,7 @@ from vtoc_bots.plugins.discord.answers import choices_response, cut, deferred, f
 from vtoc_bots.plugins.discord.wire import (
     focused_type,
     id_at,
+    is_edit,
     is_for_us,
     message_of_event,
     message_of_interaction,
@@ -153,9 +154,44 @@ def test_only_what_is_meant_for_the_bot_is_taken(payload: dict[str, Any], ours: 
 def test_the_bot_s_name_is_no_part_of_what_is_said(content: str, text: str) -> None:
     payload = event(content, **MENTIONED)
     message = message_of_event(payload, place_of_channel({"id": HALL, "type": 0}), APP, ME, frozenset({OUR_ROLE}))
-    assert (message.text, message.mentions_us, message.event_id) == (text, True, f"message:{payload['id']}")
+    assert (message.text, message.mentions_us, message.edited) == (text, True, False)
+    assert message.event_id.startswith(f"message:{payload['id']}:")
     assert message.message_ref == payload["id"]
     assert message.sent_at == NOW
+
+
+def taken(payload: dict[str, Any]) -> Message:
+    return message_of_event(payload, place_of_channel({"id": HALL, "type": 0}), APP, ME, frozenset())
+
+
+def test_an_edit_is_an_event_of_its_own_where_the_words_changed() -> None:
+    said = event("/status")
+    at = (NOW + timedelta(minutes=3)).isoformat()
+    edited = said | {"content": "/help", "edited_timestamp": at}
+    message = taken(edited)
+    assert (message.text, message.edited, message.message_ref) == ("/help", True, said["id"])
+    assert message.sent_at == NOW + timedelta(minutes=3)
+    assert message.event_id != taken(said).event_id
+    assert taken(edited | {"pinned": True}).event_id == message.event_id
+    assert taken(said | {"flags": 4, "edited_timestamp": at}).event_id == taken(said).event_id
+
+
+EDITED = {"id": "5", "channel_id": HALL, "author": ADA, "content": "/help", "edited_timestamp": NOW.isoformat()}
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_one"),
+    [
+        (EDITED, True),
+        (EDITED | {"edited_timestamp": None}, False),
+        ({"id": "5", "channel_id": HALL, "embeds": [{"type": "link"}]}, False),
+        ({key: EDITED[key] for key in EDITED if key != "content"}, False),
+        ({key: EDITED[key] for key in EDITED if key != "author"}, False),
+        (EDITED | {"pinned": True, "edited_timestamp": (NOW - timedelta(days=400)).isoformat()}, False),
+    ],
+)
+def test_only_words_that_a_person_has_just_changed_are_an_edit(payload: dict[str, Any], is_one: bool) -> None:
+    assert is_edit(payload, NOW + timedelta(minutes=5)) is is_one
 
 
 def test_files_come_with_their_addresses() -> None:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.clients.mcp.servers import judged
-from vtoc_bots.core.web.mcp.lookups import LOOKUPS, lookup_at
+from vtoc_bots.core.web.mcp.caller import OURS
+from vtoc_bots.core.web.mcp.lookups import LOOKUPS
+from vtoc_bots.core.web.mcp.offers import DIALECT, offer_at, parts_of
 
 
 def test_a_tools_schema_names_its_query_and_its_path() -> None:
@@ -36,14 +38,22 @@ def test_arguments_are_checked_as_the_api_checks_them() -> None:
 
 
 def test_an_address_names_a_resource_and_its_parts() -> None:
-    run = lookup_at("vtoc://runs/123")
+    run = offer_at(OURS.offers, "vtoc://runs/123")
     assert run is not None
-    assert (run[0].operation.id, run[1]) == ("get_run", {"run_id": "123"})
-    runs = lookup_at("vtoc://runs")
+    assert (run[0].name, run[1]) == ("get_run", {"run_id": "123"})
+    runs = offer_at(OURS.offers, "vtoc://runs")
     assert runs is not None
-    assert runs[0].operation.id == "list_runs"
+    assert runs[0].name == "list_runs"
     for uri in ("vtoc://", "vtoc:runs", "http://runs", "vtoc://runs/1/2", "vtoc://cancel_run", "vtoc://telemetry"):
-        assert lookup_at(uri) is None
+        assert offer_at(OURS.offers, uri) is None
+    assert parts_of("vtoc://runs/{run_id}/files/{name}", "vtoc://runs/1/files/a%2Fb%20c.png") == {
+        "run_id": "1",
+        "name": "a/b c.png",
+    }
+
+
+def test_every_schema_names_its_dialect() -> None:
+    assert {offer.schema["$schema"] for offer in OURS.offers if offer.schema is not None} == {DIALECT}
 
 
 def test_nothing_here_changes_anything_but_by_an_operators_level() -> None:

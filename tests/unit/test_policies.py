@@ -49,6 +49,7 @@ def test_a_decision_names_the_line_of_its_rule() -> None:
     ("rule", "expected"),
     [
         ('actions: "*"', True),
+        ("actions: api:*", False),
         ("actions: playbook:op_order_*", True),
         ("actions: [command:map, playbook:op_order_frag]", True),
         ("actions: playbook:op", False),

@@ -49,7 +49,8 @@ def test_the_scopes_are_those_of_the_methods_and_events_that_are_used_and_no_oth
     source = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py"))
     methods = set(re.findall(r'"((?:chat|conversations|files|views|auth|apps)\.(?!slack)[A-Za-z.]+)"', source))
     assert methods == SCOPES_OF.keys()
-    needed = {"commands", "metadata.message:read"}  # to read the metadata by which a message is found again
+    # To fetch files, and to read the metadata by which a message is found again.
+    needed = {"commands", "files:read", "metadata.message:read"}
     for name in methods:
         needed |= SCOPES_OF[name]
     for event in EVENTS:

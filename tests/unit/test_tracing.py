@@ -110,6 +110,25 @@ async def test_spans_of_tasks_side_by_side_are_not_mixed_up(exporter: InMemorySp
         assert parent.span_id == context.span_id
 
 
+async def test_a_correlation_id_stands_on_every_span_and_line_within(exporter: InMemorySpanExporter) -> None:
+    with span("run", correlation_id="c1"):
+        assert get_contextvars()["correlation_id"] == "c1"
+        with span("step"):
+            pass
+    with span("other"):
+        pass
+    spans = finished(exporter)
+    found = {name: dict(each.attributes or {}).get("vtoc.correlation_id") for name, each in spans.items()}
+    assert found == {"run": "c1", "step": "c1", "other": None}
+    assert "correlation_id" not in get_contextvars()
+
+
+def test_without_an_exporter_the_correlation_id_stands_on_log_lines() -> None:
+    with span("run", correlation_id="c1"):
+        assert get_contextvars()["correlation_id"] == "c1"
+    assert "correlation_id" not in get_contextvars()
+
+
 def test_attributes_may_be_added_later(exporter: InMemorySpanExporter) -> None:
     with span("step") as found:
         found.set(outcome="done", nested={"a": 1})

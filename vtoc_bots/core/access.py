@@ -100,6 +100,11 @@ class Decision:
         """Whether it may go on, perhaps after an approval."""
         return self.verdict is not Verdict.DENY
 
+    @property
+    def at_once(self) -> bool:
+        """Whether it may go on without an approval."""
+        return self.verdict is Verdict.ALLOW
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -34,6 +34,7 @@ from vtoc_bots.core.transports import Caller
 from vtoc_bots.core.web.api import agent_actions, chatkit, events, runs, sources, stations, views
 from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.context import station_named, station_of
+from vtoc_bots.core.web.cors import Cors
 from vtoc_bots.core.web.endpoint import Endpoint
 from vtoc_bots.core.web.mcp.host import McpHost
 from vtoc_bots.core.web.openapi import docs_page, openapi
@@ -102,7 +103,7 @@ class ApiHost:
             chat=self.chat,
             own_station=settings.station.slug,
         )
-        self.mcp = McpHost(settings, self._parts)
+        self.mcp = McpHost(settings, self._parts, metrics.queue_drops.labels("mcp_events").inc)
 
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sends a request that is for no operation of ours. Raises Refusal: 401, 403 for another's station."""
@@ -116,6 +117,7 @@ class ApiHost:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the operations, their description, and the page that shows it."""
+        Cors(self._parts.settings.cors_origins).add(app)
         app.add_routes([Endpoint(operation, self._parts).route for operation in OPERATIONS])
         self.mcp.add_routes(app)
         document = openapi(OPERATIONS, vtoc_bots.__version__)

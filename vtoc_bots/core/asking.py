@@ -36,12 +36,14 @@ _STALE_FORM: Final = "This form is too old; give the command again"
 class Asked:
     """What a message asks for.
 
-    `text` is the command as text where there is one; `replaces` the key of the card that the answer replaces.
+    `text` is the command as text where there is one; `replaces` the key of the card that the answer replaces; `once`
+    the token of a button that does its work one time.
     """
 
     call: Call | MissingArguments
     text: str = ""
     replaces: str | None = None
+    once: str | None = None
 
 
 class Misread(UsageError):
@@ -69,7 +71,11 @@ class Asking:
             value = await self._buttons.value(message.token or "")
             if value is None or "command" not in value:
                 raise UsageError("This button is too old; give the command again")
-            return replace(await self._of_text(message, value["command"]), replaces=value.get("replaces"))
+            once = message.token if value.get("once") else None
+            if once is not None and await self._buttons.was_used(once):
+                raise UsageError("That was confirmed already; /runs shows what became of it")
+            asked = await self._of_text(message, value["command"])
+            return replace(asked, replaces=value.get("replaces"), once=once)
         if message.kind is MessageKind.COMMAND and message.command and message.arguments:
             spec = self._desk.commands.get(message.command)
             if spec is None:
@@ -183,7 +189,12 @@ class Asking:
         try:
             call = self._desk.commands.parse(text, may=lambda spec: self._desk.may(operator, station, spec))
         except UsageError as error:
-            raise Misread(text, error) from error
+            question = self._desk.commands.question(text)
+            if question is None:
+                raise Misread(text, error) from error
+            return Asked(question, text)
+        if isinstance(call, Call) and text.lstrip()[:1] == "@" and self._desk.playbook_of(call) is None:
+            call = self._desk.commands.question(text) or call  # ``@agent`` with something else than a playbook
         return Asked(await self._whole(call, message), text)
 
     async def _of_form(self, message: Message) -> Asked:

@@ -117,6 +117,8 @@ class Button(_Part):
     style: Literal["plain", "good", "bad"] = "plain"
     replaces: bool = False
     """Whether the answer replaces this card, as a page does, where the platform can edit."""
+    once: bool = False
+    """Whether it does its work one time, however often and by whomever it is pressed."""
 
 
 class Buttons(_Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -60,6 +61,11 @@ class Context:
         return Inquiry()
 
     @property
+    def prompt(self) -> str:
+        """The message's text."""
+        return self.message.text
+
+    @property
     def can_ask(self) -> bool:
         """An action that needs an answer of a person is a step of a playbook."""
         return False
@@ -70,6 +76,9 @@ class Context:
 
     async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Nothing: a command is answered at once or is a playbook."""
+
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Nothing: a command that ends too early is handled again from its beginning."""
 
     def known(self) -> Operator:
         """The operator, where the command's level has made sure that there is one."""

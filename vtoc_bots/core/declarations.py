@@ -60,7 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "commands": Kind(
         "vtoc_commands", _is(CommandSpec), "functions decorated with @command", lambda spec: tuple(spec.names)
     ),
-    "actions": Kind("vtoc_actions", _is(ActionSpec), "functions decorated with @action", _name),
+    "actions": Kind("vtoc_actions", _is(ActionSpec), "functions decorated with @action", _name, takes_settings=True),
     "policies": Kind("vtoc_policies", _has("verdict"), "objects with a name and an async verdict", _name),
     "observers": Kind("vtoc_observers", _has("observe"), "objects with a name and an async observe", _name),
     "playbooks": Kind(

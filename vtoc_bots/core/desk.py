@@ -12,6 +12,7 @@ from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, c
 from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import parse_short_id
+from vtoc_bots.core.observe.tracing import current_traceparent
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
 from vtoc_bots.core.playbooks.cards import dry_run_card
@@ -153,12 +154,13 @@ class Desk:
                 key=f"message:{ctx.message_id}",
                 operator_id=None if ctx.operator is None else ctx.operator.id,
                 correlation_id=ctx.correlation_id,
-                trace=message.trace,
+                trace=current_traceparent() or message.trace,
                 conversation=str(message.conversation),
                 reply={
                     "to": message.message_ref,
                     "user": message.sender.user_id,
                     "context": dict(message.reply_context),
+                    "text": message.text,
                 },
             )
         )
@@ -175,6 +177,12 @@ class Desk:
         if found is None:
             raise NotFound(f"no run {short} at station {ctx.station.callsign}; /runs lists them")
         return found, await self._runs.steps(found.id)
+
+    async def calls(self, run: RunView) -> list[dict[str, str]]:
+        """The tools that agents called in a run: tool, given, outcome."""
+        names = ("tool", "given", "outcome")
+        found = [each for each in await self._runs.calls(run.id) if isinstance(each, dict) and "tool" in each]
+        return [{name: str(each.get(name, "")) for name in names} for each in found]
 
     async def cancel(self, ctx: Context, short: str) -> bool:
         """Cancel a run: one's own, or with a lead's level anyone's. False when it had ended. Raises Forbidden."""

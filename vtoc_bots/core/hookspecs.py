@@ -45,7 +45,7 @@ def vtoc_policies() -> Iterable[Policy]:
 
 
 @hookspec
-def vtoc_actions() -> Iterable[ActionSpec]:
+def vtoc_actions(settings: Settings) -> Iterable[ActionSpec]:
     """Functions that playbook steps use; see `action`."""
     return ()
 

@@ -63,8 +63,11 @@ class TransportInbox:
 
         Raises TransientError when it could not be stored: do not acknowledge then, the platform will send it again.
         """
-        with span("accept", message.trace, platform=message.transport):
-            return await self._accepted(message)
+        with span("accept", message.trace, platform=message.transport) as traced:
+            accepted = await self._accepted(message)
+            if isinstance(accepted, Accepted | OpenForm) and accepted.message_id is not None:
+                traced.set(correlation_id=accepted.message_id)
+            return accepted
 
     async def _accepted(self, message: Message) -> Acknowledgement:
         if not await self._floods.admits(message):

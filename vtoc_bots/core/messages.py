@@ -71,6 +71,8 @@ class Attachment:
     size: int
     url: str | None = None
     blob: str | None = None
+    problem: str | None = None
+    """Why it could not be stored, for its sender to read: words that follow its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,9 @@ def message_json(message: Message) -> dict[str, Any]:
         if value := getattr(message, name):
             stored[name] = dict(value)
     if message.attachments:
-        stored["attachments"] = [[a.name, a.content_type, a.size, a.url, a.blob] for a in message.attachments]
+        stored["attachments"] = [
+            [a.name, a.content_type, a.size, a.url, a.blob, a.problem] for a in message.attachments
+        ]
     if message.sent_at is not None:
         stored["sent_at"] = message.sent_at.isoformat()
     return stored

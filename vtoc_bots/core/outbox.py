@@ -85,9 +85,11 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
     def tokenised(button: Button) -> Button:
         if button.command is None and button.answer is None:
             return button
-        value = {"command": button.command} if button.answer is None else {"answer": button.answer}
+        value: Row = {"command": button.command} if button.answer is None else {"answer": button.answer}
         if button.replaces:
             value["replaces"] = key
+        if button.once:
+            value["once"] = True
         token = secrets.token_urlsafe(16)[:21]
         effects.buttons.append({"token": token, "value": value, "conversation": conversation, "keep": seconds})
         return button.model_copy(update={"token": token, "command": None, "answer": None})
@@ -163,7 +165,8 @@ class Deliverer:
 
     async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
         outbound = outbound_of(row)
-        with span("reply", row.trace, platform=row.conversation.partition(":")[0], kind=row.kind):
+        platform = row.conversation.partition(":")[0]
+        with span("reply", row.trace, correlation_id=row.correlation_id, platform=platform, kind=row.kind):
             try:
                 state, receipt, error, delay = await self._send(row, outbound, grip)
             except RateLimited as limit:

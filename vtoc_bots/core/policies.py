@@ -28,7 +28,7 @@ from vtoc_bots.core.config import config_error
 from vtoc_bots.core.documents import Document, Problem, nearest, read_document, validate
 
 FILE: Final = "policies.yml"
-ACTION_KINDS: Final = ("command", "playbook", "approve", "cancel", "action")
+ACTION_KINDS: Final = ("command", "playbook", "approve", "cancel", "action", "api")
 """What stands before the colon of an `Ask.action`."""
 
 _VERDICTS: Final[Mapping[str, Verdict]] = {
@@ -102,7 +102,8 @@ class Match(_Keys):
     """What a rule applies to: every key given must fit, one of a list's values is enough."""
 
     actions: Annotated[_Globs, AfterValidator(_actions)] | None = Field(
-        None, description="globs over what is asked for: command:map, playbook:op_*, approve:op_order_frag"
+        None,
+        description="globs over what is asked for: command:map, playbook:op_*, approve:op_order_frag, api:list_events",
     )
     stations: _Globs | None = Field(None, description="globs over station slugs")
     roles: _Roles | None = Field(None, description="roles of the station")
@@ -110,7 +111,7 @@ class Match(_Keys):
     below: Literal["operator", "lead", "admin"] | None = Field(
         None, description="only operators whose level at the station is lower"
     )
-    transports: _Globs | None = Field(None, description="globs over transports: telegram, slack, terminal")
+    transports: _Globs | None = Field(None, description="globs over transports: telegram, slack, terminal, api, mcp")
     arguments: dict[str, _Argument] | None = Field(
         None, description="by argument: globs or values, or {min, max}, in SI units as a dry run shows them"
     )

@@ -8,11 +8,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
+from vtoc_bots.core.errands import Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -60,6 +61,31 @@ class Connector(Protocol):
 
     def stats(self) -> Mapping[str, Any]:
         """Counters: read, decoded, rejected by reason, dropped, reconnects, connected, last_event_at …"""
+        ...
+
+
+Verb = Literal["collect", "analyze", "broadcast"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCall:
+    """A playbook or a command calls a source, or a live one collects by itself."""
+
+    verb: Verb
+    station: Station | None = None
+    """The station it is for; None where the source is read by itself."""
+    prompt: str = ""
+    """What a person wrote: the text that began the run or is the command, or what the step gives instead."""
+    idempotency_key: str = ""
+
+
+@runtime_checkable
+class TakesCalls(Protocol):
+    """An optional ability of connectors: playbooks and commands call them."""
+
+    async def call(self, call: SourceCall) -> Any:
+        """What it is asked for: of `collect` a list of TelemetryEvents, which are stored; of `analyze` and `broadcast`
+        a text, a mapping of plain values or a Card; None where there is nothing to say."""
         ...
 
 
@@ -157,12 +183,21 @@ class ActionContext(Protocol):
         ...
 
     @property
+    def prompt(self) -> str:
+        """What a person wrote to begin this: the message's text; empty where nobody wrote."""
+        ...
+
+    @property
     def can_ask(self) -> bool:
         """Whether there is somebody to be asked: a run that was started where people are."""
         ...
 
     async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Tell the asker how far it is; coalesced, may be dropped."""
+        ...
+
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Store this (JSON), now: should the action be called again after a crash, it has it as ``inquiry.memo``."""
         ...
 
 
@@ -235,6 +270,13 @@ class Telemetry(Protocol):
         """The newest state of every entity."""
         ...
 
+    async def call(self, station: Station, source: str, verb: Verb, *, prompt: str, idempotency_key: str) -> Any:
+        """Call a source of the station; see `TakesCalls`. What was collected is stored by then.
+
+        Raises NotFound for one that is not there, and ActionError for one that can't be called.
+        """
+        ...
+
     async def sources(self, station: Station) -> list[SourceState]:
         """The station's sources and how they are."""
         ...
@@ -267,6 +309,21 @@ class Agents(Protocol):
         ...
 
 
+class Deputy(Protocol):
+    """What an agent may do for the person who started its run: with that person's rights, as they are at each call."""
+
+    async def errands(self, ctx: ActionContext) -> list[Errand]:
+        """The person's commands that only look things up, and proposing what does more. Raises Forbidden."""
+        ...
+
+    async def run(self, ctx: ActionContext, name: str, given: str) -> Looked | Proposal:
+        """Look something up, or prepare a proposal, which does nothing; `given` are the arguments as JSON text.
+
+        Every call is audited, refused ones too. Raises Forbidden, NotFound, UsageError and what the command raises.
+        """
+        ...
+
+
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
 
@@ -288,6 +345,11 @@ class Services(Protocol):
     @property
     def agents(self) -> Agents:
         """The remote AgentKit."""
+        ...
+
+    @property
+    def deputy(self) -> Deputy:
+        """What an agent may do for a person."""
         ...
 
     def session(self, station: Station) -> Any:

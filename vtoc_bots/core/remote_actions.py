@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
 
+import aiohttp
 import orjson
 
 from vtoc_bots.core.agent_actions import AgentActions
-from vtoc_bots.core.clients.agentkit import AgentKit, RemoteAction
+from vtoc_bots.core.clients.agentkit import AgentKit, RemoteAction, register_agentkit
 from vtoc_bots.core.clients.answers import Declined
+from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.elsewhere import Elsewhere
 from vtoc_bots.core.errors import ActionError, TransientError, UsageError, VtocError
 from vtoc_bots.core.ids import new_id
-from vtoc_bots.core.ports import ActionContext
+from vtoc_bots.core.observe.metrics import Metrics
+from vtoc_bots.core.people import People
+from vtoc_bots.core.ports import ActionContext, Clock
+from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.agent_actions import FINAL, ActionRow, find_action, report_action, send_action
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Store
@@ -194,6 +199,20 @@ class RemoteActions:
         if row is not None:
             audit = self._actions.audit(row, f"run:{ctx.run_id}")
             await write_effects(connection, row.correlation_id, Effects(audit=[audit]))
+
+
+def remote_agents(
+    settings: Settings,
+    clients: Clients,
+    session: Callable[[], aiohttp.ClientSession],
+    clock: Clock,
+    metrics: Metrics,
+    store: Store,
+    people: People,
+) -> RemoteActions:
+    """Those of the AgentKit that the settings name, whose client is registered here."""
+    client = register_agentkit(settings, clients, session, clock, metrics)
+    return RemoteActions(client, store, AgentActions(store, people, clock))
 
 
 async def _result(ctx: ActionContext, tool: str, action: RemoteAction) -> RemoteResult:

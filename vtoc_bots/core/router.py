@@ -12,8 +12,9 @@ import structlog
 
 from vtoc_bots.core.access import Decision, Verdict
 from vtoc_bots.core.asking import Asked, Asking, InvalidForm, Misread, has_slash
+from vtoc_bots.core.attachments import with_remarks
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.cards import Button, Buttons, Card, Severity
+from vtoc_bots.core.cards import Button, Buttons, Card, Severity, Text
 from vtoc_bots.core.commands import (
     Call,
     CommandSpec,
@@ -21,6 +22,7 @@ from vtoc_bots.core.commands import (
     MissingArguments,
     UnknownCommand,
     bind_values,
+    list_card,
     mistake_card,
 )
 from vtoc_bots.core.context import Context
@@ -38,11 +40,12 @@ from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.leases import LeaseKeeper
 from vtoc_bots.core.messages import ConversationId, Message, MessageKind, OutboundKind, message_from_json
 from vtoc_bots.core.observe.metrics import Metrics
-from vtoc_bots.core.observe.tracing import span
-from vtoc_bots.core.outbox import add_outbound
+from vtoc_bots.core.observe.tracing import current_traceparent, span
+from vtoc_bots.core.outbox import BUTTON_SECONDS, add_outbound
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.store.budgets import BudgetRows
+from vtoc_bots.core.store.buttons import used_mark
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.inbox import Finished, InboxRows, StoredMessage
@@ -52,6 +55,10 @@ logger = structlog.get_logger(__name__)
 MAX_ATTEMPTS: Final = 12
 """Beginnings of a message after which it is taken to kill its workers. Many, because a worker that dies of one message
 takes the beginnings of the sixty beside it along."""
+
+
+FREE_WORDS: Final = 3
+"""Words of a text without a slash from which on it is taken for a question, and not for a mistyped command."""
 
 
 class Router:
@@ -99,8 +106,7 @@ class Router:
         """Handle one message and write everything; False when the conversation was lost."""
         started = self._clock.monotonic()
         message = message_from_json(stored.body, ConversationId.parse(stored.conversation), stored.trace)
-        context = structlog.contextvars.bound_contextvars(correlation_id=str(stored.correlation_id))
-        with span("chat", stored.trace, platform=message.transport), context:
+        with span("chat", stored.trace, correlation_id=stored.correlation_id, platform=message.transport):
             if stored.attempt > MAX_ATTEMPTS:
                 effects, outcome = self._given_up(stored, message), "failed"
             else:
@@ -133,6 +139,8 @@ class Router:
             asked_by=stored.body.get("asked_by", ""),
         )
         card, outcome = await self._carded(ctx)
+        if operator is not None:
+            card = with_remarks(card, message)
         if card is not None:
             self._reply(ctx, card)
         return ctx.effects, outcome
@@ -149,12 +157,23 @@ class Router:
             card, outcome = await self._called(ctx, asked.call)
             if outcome == "done":  # a refusal is for who pressed; the card stays as it is for all
                 ctx.replaces = asked.replaces
+                if asked.once is not None:
+                    mark = {
+                        "token": used_mark(asked.once),
+                        "value": {"by": str(ctx.message_id)},
+                        "keep": BUTTON_SECONDS,
+                    }
+                    ctx.effects.buttons.append({**mark, "conversation": str(ctx.message.conversation)})
             return card, outcome
         except (LostLease, TransientError):
             raise
         except Misread as misread:
-            known = isinstance(misread.error, UnknownCommand) and ctx.operator is None
-            return (_stranger_card() if known else _mistake(misread.text, misread.error)), "refused"
+            unknown = isinstance(misread.error, UnknownCommand)
+            if unknown and ctx.operator is None:
+                return _stranger_card(), "refused"
+            if unknown and not has_slash(ctx.message) and len(misread.text.split()) >= FREE_WORDS:
+                return self._help(ctx), "refused"
+            return _mistake(misread.text, misread.error), "refused"
         except InvalidForm as error:
             return invalid_form_card(error), "refused"
         except UsageError as error:
@@ -230,6 +249,12 @@ class Router:
         if isinstance(call, MissingArguments):
             raise UsageError(f"the event {spec.name} lacks {' and '.join(field.name for field in call.fields)}")
         return await asyncio.wait_for(call(ctx), self._handler_seconds)
+
+    def _help(self, ctx: Context) -> Card:
+        """What there is for people who write in their own words where nothing answers such words."""
+        card = list_card(spec for spec in self._desk.commands if self._may(ctx, spec))
+        text = Text(text="That is no command, and there is no language model here to answer it. You may use:")
+        return card.model_copy(update={"blocks": (text, *card.blocks)})
 
     def _may(self, ctx: Context, spec: CommandSpec) -> bool:
         return self._desk.may(ctx.operator, ctx.station, spec)
@@ -325,7 +350,7 @@ def _add_reply(
         conversation=str(message.conversation),
         card=card,
         correlation_id=correlation_id,
-        trace=message.trace,
+        trace=current_traceparent() or message.trace,
         reply_to=message.message_ref,
         private_to=message.sender.user_id if card.private else None,
         reply_context=message.reply_context,

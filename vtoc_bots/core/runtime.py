@@ -18,16 +18,15 @@ import structlog
 import vtoc_bots
 from vtoc_bots.core import audit
 from vtoc_bots.core.access import Access, Level
-from vtoc_bots.core.agent_actions import AgentActions
 from vtoc_bots.core.api_host import ApiHost
 from vtoc_bots.core.asking import Asking
-from vtoc_bots.core.clients.agentkit import register_agentkit
 from vtoc_bots.core.clients.mcp.config import load_mcp
 from vtoc_bots.core.clients.mcp.servers import McpServers
 from vtoc_bots.core.clients.registry import Clients
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.commands import Commands
 from vtoc_bots.core.database import opened_store
+from vtoc_bots.core.deputy import ForPerson
 from vtoc_bots.core.desk import Desk
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.floods import Floods
@@ -51,7 +50,7 @@ from vtoc_bots.core.policies import load_policies
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.probes import register_probes
 from vtoc_bots.core.queue import ADVANCE, DELIVER, HANDLE, Lane
-from vtoc_bots.core.remote_actions import RemoteActions
+from vtoc_bots.core.remote_actions import remote_agents
 from vtoc_bots.core.router import Router
 from vtoc_bots.core.services import SharedServices
 from vtoc_bots.core.settings import Settings
@@ -191,8 +190,7 @@ class Runtime:
         stack.push_async_callback(self.clients.close)
         servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
         self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
-        agentkit = register_agentkit(settings, self.clients, lambda: self.http, clock, self.metrics)
-        agents = RemoteActions(agentkit, store, AgentActions(store, self.people, clock))
+        agents = remote_agents(settings, self.clients, lambda: self.http, clock, self.metrics, store, self.people)
         self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices, self.mcp, agents)
         self.approvals = Approvals(store, self.access, clock, self.notices)
         register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
@@ -209,6 +207,7 @@ class Runtime:
             self.health.check,
             self._about(),
         )
+        self.services.deputy = ForPerson(self.desk, self.services, store, clock, settings.handler_timeout_seconds)
         self.api = ApiHost(
             settings,
             loaded,
@@ -306,7 +305,7 @@ class Runtime:
         watchdog.start()
         stack.callback(watchdog.stop)
         specs = [spec for spec in self.loaded.transports if self.duties.transports or spec.name == TERMINAL]
-        self.host.open(specs)
+        await self.host.open(specs)
         if self.duties.web:
             await self._serve(stack)
         self.desk.about = self._about()

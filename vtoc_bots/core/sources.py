@@ -20,8 +20,10 @@ from vtoc_bots.core.config import SourceEntry
 from vtoc_bots.core.errors import ActionError, ConfigError, VtocError
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.people import People
-from vtoc_bots.core.ports import Clock, Connector, ConnectorSpec, Decoder, OpenContext, SourceState
+from vtoc_bots.core.ports import Clock, Connector, ConnectorSpec, Decoder, OpenContext, SourceCall, SourceState, Verb
 from vtoc_bots.core.singletons import Singleton
+from vtoc_bots.core.source_calls import called, called_entry
+from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.states import States
 from vtoc_bots.core.store import telemetry
 from vtoc_bots.core.store.leases import LeaseRows
@@ -31,7 +33,6 @@ from vtoc_bots.core.telemetry import TelemetryEvent
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 1.0
-MOST_POSITIONS: Final = 100_000
 FORGOTTEN_AFTER: Final = timedelta(minutes=30)
 REPLAY_SECONDS: Final = 120.0
 STARTING_SECONDS: Final = 8.0
@@ -42,49 +43,6 @@ PUSHED: Final = "pushed"
 """In the configuration of a source that others push into: it counts though no entry of ours names it."""
 PUSHED_FRESH: Final = timedelta(minutes=5)
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class SourceWriter:
-    """Writes one entry's events; an entry may report as several sources (the exercise does)."""
-
-    def __init__(self, store: Store, station: Station, entry: SourceEntry, thin_seconds: float) -> None:
-        self._store, self._station, self._entry = store, station, entry
-        self._ids: dict[str, UUID] = {}
-        self.states = States(thin_seconds)
-        self.dropped = 0
-
-    async def flush(self) -> None:
-        """Write what changed since the last time; on an error it is kept for the next."""
-        states, positions = self.states.take()
-        if not states and not positions:
-            return
-        try:
-            async with self._store.session(self._station) as session:
-                for source in {event.source for event in states} | {event.source for event in positions}:
-                    of_source = [event for event in states if event.source == source]
-                    source_id = await self._source_id(session, source, (of_source or positions)[0].source_type)
-                    if of_source:
-                        await telemetry.set_latest(session, source_id, of_source)
-                    if stored := [event for event in positions if event.source == source]:
-                        await telemetry.add_events(session, source_id, stored)
-                    await telemetry.note_ingested(session, source_id, {})
-        except Exception:
-            self._ids.clear()
-            self.dropped += self.states.put_back(states, positions, MOST_POSITIONS)
-            raise
-
-    async def forget(self, before: datetime) -> None:
-        """Remove states of entities not heard since."""
-        self.states.forget(before)
-        async with self._store.session(self._station) as session:
-            for source_id in self._ids.values():
-                await telemetry.forget_latest(session, source_id, before)
-
-    async def _source_id(self, session: Any, slug: str, source_type: str) -> UUID:
-        if slug not in self._ids:
-            row = await telemetry.ensure_source(session, slug, source_type, self._entry.mode, {})
-            self._ids[slug] = row["id"]
-        return self._ids[slug]
 
 
 class Sources:
@@ -169,6 +127,13 @@ class Sources:
             sources = await telemetry.all_sources(session)
             wanted = [s.id for s in sources if s.is_active and (not types or s.type in types)]
             return await telemetry.latest_since(session, wanted, AGES_AGO)
+
+    async def call(self, station: Station, source: str, verb: Verb, *, prompt: str, idempotency_key: str) -> Any:
+        """See ports.Telemetry: opened for the call, in whatever process it is made."""
+        call = SourceCall(verb, station, prompt, idempotency_key)
+        entry = called_entry(source, self._entries, station)
+        connector = await self._opened(entry, station)
+        return await called(entry, connector, call, SourceWriter(self._store, station, entry, self._thin_seconds))
 
     async def sources(self, station: Station) -> list[SourceState]:
         """The station's sources and how they are, wherever they are read."""
@@ -378,6 +343,8 @@ def _source_state(
     if mode == "offline":
         state = "finished" if row is not None and REPLAYED in row.configuration else "waiting"
         detail = dict(row.configuration.get("stats", {})) if row else {}
+    elif mode == "chatkit":
+        state = "waiting" if row is None or row.last_ingested_at is None else "finished"
     elif row is not None and row.last_ingested_at is not None and row.configuration.get(PUSHED):
         state = "fresh" if now - row.last_ingested_at < PUSHED_FRESH else "silent"
     if row is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -86,10 +87,12 @@ class TransportHost:
         self._address, self._caller = address, caller
         self._open: list[tuple[TransportSpec, Transport]] = []
 
-    def open(self, specs: Sequence[TransportSpec]) -> None:
+    async def open(self, specs: Sequence[TransportSpec]) -> None:
         """Open them, each by itself. Raises what a terminal's opening raises: nobody could use the process then."""
         for spec in specs:
             try:
+                if spec.imports is not None:
+                    await asyncio.to_thread(importlib.import_module, spec.imports)
                 self._open.append((spec, spec.open(self._context(spec))))
             except Exception as error:
                 if spec.name == TERMINAL:

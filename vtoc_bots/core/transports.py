@@ -207,9 +207,14 @@ class TransportContext:
 
 @dataclass(frozen=True, slots=True)
 class TransportSpec:
-    """A transport that a plugin offers. `queue` names its delivery queue, by default its own name."""
+    """A transport that a plugin offers. `queue` names its delivery queue, by default its own name.
+
+    `imports` names the module that `open` needs, where that is slow to import: core imports it in a thread before it
+    calls `open`, so that the event loop goes on meanwhile.
+    """
 
     name: str
     open: Callable[[TransportContext], Transport]
     account: str = "default"
     queue: str | None = None
+    imports: str | None = None

@@ -13,7 +13,7 @@ from vtoc_bots.core.access import Level, Operator, Station
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.playbooks.actions import act
-from vtoc_bots.core.ports import ActionSpec, Agents, SourceState, Tools
+from vtoc_bots.core.ports import ActionSpec, Agents, Deputy, SourceState, Tools
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import TelemetryEvent
 from vtoc_bots.testing.clock import VirtualClock
@@ -57,6 +57,8 @@ class MemoryServices:
         """Tools of other services, where the test gives some."""
         self.agents: Agents | None = None
         """A remote AgentKit, where the test gives one."""
+        self.deputy: Deputy | None = None
+        """What an agent may do for the person who asked, where the test gives it."""
         self._actions = {spec.name: spec for spec in actions}
 
     def session(self, station: Station) -> Any:
@@ -87,6 +89,8 @@ class ActionStage:
     inquiry: Inquiry = field(default_factory=Inquiry)
     """What was answered so far, for an action that asks people."""
     can_ask: bool = True
+    prompt: str = ""
+    """What a person wrote to begin this."""
 
     @property
     def idempotency_key(self) -> str:
@@ -101,3 +105,7 @@ class ActionStage:
     async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Note it."""
         self.told.append((text, done, total))
+
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Keep it: `inquiry` has it from now on, as if the action were called again."""
+        self.inquiry = Inquiry(self.inquiry.answers, dict(memo))

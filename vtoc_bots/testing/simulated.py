@@ -26,6 +26,8 @@ from vtoc_bots.testing.profiles import Profile
 from vtoc_bots.testing.words import words_of
 
 ACCOUNT: Final = "bot"
+MENTION: Final = "@bots"
+"""What a text begins with that is addressed to us."""
 LONGEST_LABEL: Final = 80
 
 
@@ -177,8 +179,9 @@ class SimulatedPlatform(FakePlatform):
         await self.linked.wait()
 
     async def says(self, who: Sender, text: str, room: str = "hall", thread: str | None = None) -> Delivery:
-        """Deliver a text."""
-        return self.deliver(self._message(who, room, thread, text=text))
+        """Deliver a text; one that begins with MENTION is addressed to us."""
+        words = text.removeprefix(f"{MENTION} ")
+        return self.deliver(self._message(who, room, thread, text=words, mentions_us=words != text))
 
     async def gives(self, who: Sender, command: str, arguments: Mapping[str, str], room: str = "hall") -> Delivery:
         """Give a native command, where the profile has forms: such platforms have those too."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
-from vtoc_bots.core.clients.answers import Answer, Uncertain
+from vtoc_bots.core.clients.answers import Answer, Declined, Service, Uncertain
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.errors import ActionError
+from vtoc_bots.core.ports import Clock
 
+SERVICE: Final = Service("chatkit", "CHATKIT_API_KEY", "CHATKIT_API_BASE_URL")
 MOST_EVENT_BYTES: Final = 4 * 2**20
 QUIET_SECONDS: Final = 60.0
 """How long a stream may say nothing at all; servers send a comment more often."""
@@ -24,6 +27,17 @@ class ChatKitOrganisation:
     def __init__(self, http: ServiceHttp, org: str) -> None:
         self.http, self.org = http, org
 
+    @classmethod
+    def at(
+        cls, base_url: str, org: str, key: str | None, session: Callable[[], aiohttp.ClientSession], clock: Clock
+    ) -> ChatKitOrganisation:
+        """The organisation at an address, with its key as bearer."""
+
+        async def credential() -> Mapping[str, str]:
+            return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+        return cls(ServiceHttp(session, SERVICE, base_url, clock, headers=credential), org)
+
     async def channels(self) -> list[dict[str, Any]]:
         """Its channels: slug, name."""
         found = (await self._ask("GET", "channels", operation="channels")).json()
@@ -32,6 +46,21 @@ class ChatKitOrganisation:
     async def make_channel(self, slug: str, name: str) -> None:
         """Make a channel."""
         await self._ask("POST", "channels", operation="make_channel", json={"slug": slug, "name": name})
+
+    async def keep_channels(self, stations: Mapping[str, str]) -> list[str]:
+        """Make the channels that stations (callsigns by slug) lack; the slugs of those that were made."""
+        there = {str(channel.get("slug", "")).lower() for channel in await self.channels()}
+        made = []
+        for slug, callsign in stations.items():
+            if slug in there:
+                continue
+            try:
+                await self.make_channel(slug, callsign)
+                made.append(slug)
+            except Declined as error:
+                if error.status != HTTPStatus.CONFLICT:  # a conflict: it is there by now
+                    raise
+        return made
 
     async def make_thread(self, channel: str, title: str, kind: str, metadata: Mapping[str, Any], *, key: str) -> str:
         """Make a thread of the kind ``mission`` or ``alert``; its id. Under the same key it is made once."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.commands.binding import bind_text
 from vtoc_bots.core.commands.signature import params_of
-from vtoc_bots.core.commands.spec import Call, CommandSpec, Handler
+from vtoc_bots.core.commands.spec import Call, CommandSpec, ForAgents, Handler
 from vtoc_bots.core.errors import PluginError, UsageError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[ -][a-z0-9]+)*")
@@ -27,6 +27,7 @@ def command(
     private: bool = False,
     examples: Iterable[str] = (),
     event: bool = False,
+    agents: ForAgents = "propose",
 ) -> Callable[[Handler], CommandSpec]:
     """Make a CommandSpec of ``async def f(ctx, target: T, …, *, option: U = default, **inputs: str) -> Card``.
 
@@ -35,7 +36,8 @@ def command(
     `Distance`, `TrackId`, `Rest` … , ``| None``, limits of annotated_types, and a text in ``Annotated`` as its help.
     The docstring's first line is the summary. `name` is one or more lower-case words; `level` None is anyone, an
     unknown identity included; `examples` are whole commands and are checked; an `event` command is for what a transport
-    reports by itself, nobody can call it. Raises PluginError.
+    reports by itself, nobody can call it. `agents` is what an agent that acts for the caller may do: ``use`` what only
+    looks something up, ``propose`` it for the caller to confirm, or ``never`` anything. Raises PluginError.
     """
     also, for_roles, shown = tuple(aliases), frozenset(roles), tuple(examples)
     least = _checked(name, also, for_roles, level)
@@ -58,6 +60,7 @@ def command(
             private=private,
             inputs=inputs,
             event=event,
+            agents=agents,
         )
         _check_examples(spec)
         return spec

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from vtoc_bots.core.commands.binding import bind_text
+from vtoc_bots.core.commands.binding import bind_text, bind_values
 from vtoc_bots.core.commands.spec import Call, CommandSpec, MissingArguments, UnknownCommand
 from vtoc_bots.core.commands.suggest import nearest_names
 from vtoc_bots.core.errors import PluginError
@@ -17,6 +17,8 @@ May: TypeAlias = Callable[[CommandSpec], bool]
 AGENT: Final = "@agent"
 AGENT_COMMAND: Final = "playbook"
 """What ``@agent op_x area=40nm`` stands for."""
+QUESTION_COMMAND: Final = "ask"
+"""What a text that is no command stands for, where there is such a command."""
 MOST_LISTED: Final = 8
 
 _HEAD = re.compile(r"\s*/?([^\s@/]+)(?:@(\S+))?(?=\s|\Z)")
@@ -127,6 +129,16 @@ class Commands:
         if found is None:
             raise self.unknown(text, may)
         return bind_text(found.spec, text, found.start)
+
+    def question(self, text: str) -> Call | None:
+        """The question that a text without a slash is, where some command answers questions."""
+        mention = _MENTION.match(text)
+        asked = text[mention.end() if mention else 0 :].strip()
+        spec = self._by_name.get(QUESTION_COMMAND)
+        if spec is None or not asked or asked.startswith("/"):
+            return None
+        call = bind_values(spec, {"question": asked})
+        return call if isinstance(call, Call) else None
 
     def unknown(self, text: str, may: May = everyone) -> UnknownCommand:
         """What to say of a text that names no command."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from vtoc_bots.core.access import Ask, Level
 from vtoc_bots.core.cards import Card
@@ -13,6 +13,8 @@ from vtoc_bots.core.errors import UsageError
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.values import BOOL, ValueType
 
+ForAgents: TypeAlias = Literal["use", "propose", "never"]
+"""Use a command that only looks something up, propose one for the caller to confirm, or leave it to people."""
 Handler: TypeAlias = Callable[..., Awaitable[Card | None]]
 """``async def handler(ctx, positional, …, *, option=default, **inputs) -> Card``; None where something else answers."""
 
@@ -72,6 +74,7 @@ class CommandSpec:
     `level` None means anyone, an unknown identity included; `roles` empty means stations of any role. `inputs` is
     whether free ``key=value`` pairs are taken (``**inputs``). `private` asks for a reply that only the asker sees.
     An `event` command is called for what a transport reports by itself (`MessageKind.EVENT`), and never by people.
+    `agents` is what an agent that acts for the caller may do with it.
     """
 
     name: str
@@ -86,6 +89,7 @@ class CommandSpec:
     private: bool = False
     inputs: bool = False
     event: bool = False
+    agents: ForAgents = "propose"
     ask: Ask = field(init=False, repr=False)
     """What `Access.decide` is asked where the arguments don't matter yet, as in help."""
     by_name: Mapping[str, Param] = field(init=False, repr=False)

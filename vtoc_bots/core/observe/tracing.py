@@ -17,13 +17,14 @@ from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, ProxyTracerProvider, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.trace import Span as OtelSpan
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
 
 from vtoc_bots.core.errors import VtocError
 
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 5.0
+CORRELATION: Final = "correlation_id"
 _INSTRUMENT: Final = "vtoc_bots"
 _SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
 
@@ -40,15 +41,16 @@ class Span:
     """A span while its block runs: ``with span("run", row.trace, playbook=id) as s: … s.traceparent``.
 
     An error that leaves the block marks the span; its text is recorded only if it is one of ours, which hold no secret.
+    A `correlation_id` stands on every span and log line within the block, with an exporter or without.
     """
 
-    __slots__ = ("_attributes", "_name", "_otel", "_parent", "_token", "_trace_id", "traceparent")
+    __slots__ = ("_attributes", "_bound", "_name", "_otel", "_parent", "_token", "traceparent")
 
     def __init__(self, name: str, traceparent: str | None, attributes: Mapping[str, Any]) -> None:
         self._name, self._attributes, self._parent = name, attributes, traceparent
         self._otel: OtelSpan | None = None
         self._token: Token[Context] | None = None
-        self._trace_id: Mapping[str, Token[Any]] | None = None
+        self._bound: Mapping[str, Token[Any]] = {}
         self.traceparent = traceparent
         """The W3C traceparent to store on rows; None when there is neither an exporter nor a caller's context."""
 
@@ -59,17 +61,21 @@ class Span:
                 self._otel.set_attribute(name if "." in name else f"vtoc.{name}", _attribute(value))
 
     def __enter__(self) -> Self:
+        begun = self._attributes.get(CORRELATION)
+        if begun is not None:
+            self._bound = bind_contextvars(**{CORRELATION: str(begun)})
         provider = trace.get_tracer_provider()
         if isinstance(provider, ProxyTracerProvider):
             self._hand_on()
             return self
         parent = _context_of(self._parent) if self._parent else None
         self._otel = provider.get_tracer(_INSTRUMENT).start_span(self._name, parent)
-        self.set(**self._attributes)
+        inherited = get_contextvars().get(CORRELATION)
+        self.set(**self._attributes if inherited is None else {**self._attributes, CORRELATION: inherited})
         self._token = context.attach(trace.set_span_in_context(self._otel, parent))
         found = self._otel.get_span_context()
         self.traceparent = _traceparent(found)
-        self._trace_id = bind_contextvars(trace_id=f"{found.trace_id:032x}")
+        self._bound = {**bind_contextvars(trace_id=f"{found.trace_id:032x}"), **self._bound}
         return self
 
     def _hand_on(self) -> None:
@@ -84,10 +90,10 @@ class Span:
     ) -> None:
         if self._token is not None:
             context.detach(self._token)
+        if self._bound:
+            reset_contextvars(**self._bound)
         if self._otel is None:
             return
-        if self._trace_id is not None:
-            reset_contextvars(**self._trace_id)
         if isinstance(error, Exception):
             text = str(error) if isinstance(error, VtocError) else type(error).__name__
             self._otel.set_status(Status(StatusCode.ERROR, text))

@@ -171,8 +171,14 @@ class Approvals:
                 event=f"approval.{verdict}",
                 subject=f"approval:{record.id}",
                 station=record.station,
-                detail={"name": operator.name, "state": state or record.state, "digest": record.digest},
-                correlation_id=correlation_id,
+                detail={
+                    "name": operator.name,
+                    "state": state or record.state,
+                    "digest": record.digest,
+                    "decided_in": str(correlation_id),
+                },
+                # The run's story: what the deciding message or request was is told by its own rows.
+                correlation_id=record.correlation_id,
                 at=self._clock.now(),
             )
         )

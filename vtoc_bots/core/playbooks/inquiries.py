@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.cards import Button, Buttons, Card, Text
-from vtoc_bots.core.elsewhere import memo_of
+from vtoc_bots.core.elsewhere import KEPT, memo_of
 from vtoc_bots.core.errors import UsageError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.messages import OutboundKind
+from vtoc_bots.core.playbooks.decisions import StepCall
 from vtoc_bots.core.playbooks.inputs import bind_inputs
 from vtoc_bots.core.playbooks.model import InputSpec, Playbook
 from vtoc_bots.core.playbooks.progress import add_run_outbound
 from vtoc_bots.core.questions import Answer, Inquiry, PersonNeeded, Question
 from vtoc_bots.core.store.effects import Effects
-from vtoc_bots.core.store.runs import ClaimedRun
+from vtoc_bots.core.store.runs import ClaimedRun, StepRow
 
 ANSWER, DECLINE = "answer", "decline"
 """The commands that answer."""
@@ -82,6 +83,11 @@ def kept_of(needed: PersonNeeded, before: Any) -> dict[str, Any]:
         "memo": dict(needed.memo),
         "held": needed.held,
     }
+
+
+def remembered(call: StepCall, memo: Mapping[str, Any], now: datetime) -> StepRow:
+    """The row of a step that is at work, with what its action wants to be given again; such a beginning is no try."""
+    return StepRow(call.step, call.index, "waiting", call.tries - 1, {KEPT: dict(memo)}, None, now, None)
 
 
 def question_card(question: Question, title: str, run_id: UUID, *, private: bool) -> Card:

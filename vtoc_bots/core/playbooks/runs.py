@@ -38,7 +38,7 @@ from vtoc_bots.core.playbooks.decisions import (
 )
 from vtoc_bots.core.playbooks.endings import end_effects
 from vtoc_bots.core.playbooks.held import HeldRuns
-from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, question_effects
+from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, question_effects, remembered
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
@@ -86,7 +86,8 @@ class Runner:
             return
         cancelled = self._cancels[run.id] = asyncio.Event()
         try:
-            with self.keeper.keep((run.id, run.attempt), began) as grip, span("run", run.trace, playbook=run.playbook):
+            spanned = span("run", run.trace, correlation_id=run.correlation_id, playbook=run.playbook)
+            with self.keeper.keep((run.id, run.attempt), began) as grip, spanned:
                 await _Advance(self, run, grip, cancelled).go()
         except LostLease as lost:
             logger.warning("run_lost", run=short_id(run.id), error=str(lost))
@@ -295,11 +296,12 @@ class _Advance:
             self._clock,
             self._runner._services,
             self._told,
+            lambda memo: self._store(remembered(call, memo, self._clock.now())),
             inquiry_of(self._kept(call.step)),
             self._run.conversation is not None,
+            (self._run.reply or {}).get("text", ""),
         )
-        work = call_action(spec, context, call.inputs)
-        return await acted(work, call.action, self._cancelled, call.timeout_seconds)
+        return await acted(call_action(spec, context, call.inputs), call.action, self._cancelled, call.timeout_seconds)
 
     def _failure(self, call: StepCall, failure: Exception) -> tuple[StepState, str, datetime | None]:
         step = self._playbook.step(call.step)
@@ -392,7 +394,7 @@ class _Advance:
             effects or Effects(),
             tuple(self._unstored),
         )
-        moved = await self._rows.move(move)
-        if moved:
-            self._unstored = []
-        return moved
+        if not await self._rows.move(move):
+            return False
+        self._unstored = []
+        return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from vtoc_bots.core.access import Operator, Station
@@ -22,8 +23,10 @@ class StepContext:
     clock: Clock
     services: Services
     _tell: Callable[[str, str, int | None, int | None], None]
+    _remember: Callable[[Mapping[str, Any]], Awaitable[None]]
     inquiry: Inquiry = field(default_factory=Inquiry)
     can_ask: bool = False
+    prompt: str = ""
 
     @property
     def idempotency_key(self) -> str:
@@ -38,3 +41,7 @@ class StepContext:
     async def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Tell the asker how far it is."""
         self._tell(self.step_id, text, done, total)
+
+    async def keep(self, memo: Mapping[str, Any]) -> None:
+        """Remember this of the step, now."""
+        await self._remember(memo)

@@ -18,3 +18,12 @@ class ButtonRows:
     async def value(self, token: str) -> Any | None:
         """What the button stands for, None when it is stale or was never made."""
         return await self._store.fetchval(_GET, token, idempotent=True)
+
+    async def was_used(self, token: str) -> bool:
+        """Whether a button that does its work one time has done it."""
+        return await self.value(used_mark(token)) is not None
+
+
+def used_mark(token: str) -> str:
+    """The name of the row that says that a button was used; no button's token is that long."""
+    return f"{token}.used"

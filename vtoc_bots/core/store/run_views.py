@@ -64,6 +64,12 @@ SELECT id FROM woken
 """
 
 
+_CALLS: Final = """
+SELECT call FROM vtoc_engine.steps s
+CROSS JOIN LATERAL jsonb_path_query(s.output, '$.**{0 to 1}.calls[*]') AS call
+WHERE s.run_id = $1 ORDER BY s.index
+"""
+_ORIGIN: Final = "SELECT playbook, key, correlation_id FROM vtoc_engine.runs WHERE id = $1"
 _QUESTION: Final = """
 SELECT r.id, s.step, r.operator_id, s.output FROM vtoc_engine.runs r
 JOIN vtoc_engine.steps s ON s.run_id = r.id AND s.state = 'waiting'
@@ -116,6 +122,20 @@ class RunView(NamedTuple):
     correlation_id: UUID
 
 
+class RunOrigin(NamedTuple):
+    """Where a run comes from: its playbook, what started it, and the story that it belongs to."""
+
+    playbook: str
+    key: str
+    correlation_id: UUID
+
+    @property
+    def message_id(self) -> UUID | None:
+        """The message that started it, None for schedules and the API."""
+        kind, _, value = self.key.partition(":")
+        return UUID(value) if kind == "message" else None
+
+
 class RunViews:
     """Questions about runs."""
 
@@ -135,6 +155,15 @@ class RunViews:
     async def steps(self, run_id: UUID) -> list[Row]:
         """Its checkpoints."""
         return await self._store.fetch(_STEPS, run_id)
+
+    async def calls(self, run_id: UUID) -> list[Any]:
+        """What its steps say that they have called, in their order; while one is at work, what it called so far."""
+        return [row["call"] for row in await self._store.fetch(_CALLS, run_id)]
+
+    async def origin(self, run_id: UUID) -> RunOrigin | None:
+        """Where a run comes from."""
+        row = await self._store.fetchrow(_ORIGIN, run_id, idempotent=True)
+        return RunOrigin(*row.values()) if row else None
 
     async def cancel(self, run_id: UUID, by: str) -> bool:
         """Cancel it; False when it had ended."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from vtoc_bots.core.errors import NotFound
+from vtoc_bots.core.ids import new_id
+from vtoc_bots.core.store.clean import dumps_clean
 from vtoc_bots.core.store.pool import Connection, Row, Store
 
 _THREAD: Final = "t.id, t.station, t.channel, t.owner, t.purpose, t.changes, t.body::text AS body"
@@ -76,6 +79,9 @@ _FILL: Final = "UPDATE vtoc_engine.thread_files SET blob = $2 WHERE id = $1 AND 
 _DELETE_FILE: Final = "DELETE FROM vtoc_engine.thread_files WHERE station = $1 AND owner = $2 AND id = $3"
 
 
+CHANNEL: Final = "channel"
+
+
 class Viewer(NamedTuple):
     """Who looks: at a station, as whom."""
 
@@ -94,6 +100,9 @@ class ThreadItem(NamedTuple):
 
 class ThreadRows:
     """Statements on threads. Whatever a viewer may not see does not exist for them: NotFound."""
+
+    CHANNEL: ClassVar = CHANNEL
+    """The purpose of the thread that is a channel's own."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -116,6 +125,27 @@ class ThreadRows:
         if row is None or row["deleted_at"] is not None:
             raise NotFound(f"there is no thread {thread_id} in {channel} any more")
         return str(row["id"])
+
+    async def open(
+        self,
+        station: str,
+        channel: str,
+        title: str,
+        at: datetime,
+        thread_id: str | None = None,
+        purpose: str | None = CHANNEL,
+    ) -> str:
+        """The thread of an id, of a purpose or, with neither, the channel's own; made, with that title, where there is
+        none. Raises NotFound as `make` does."""
+        wanted = thread_id or f"thr_{new_id().hex}"
+        body = {
+            "id": wanted,
+            "title": title,
+            "created_at": at.isoformat(),
+            "status": {"type": "active"},
+            "metadata": {},
+        }
+        return await self.make(station, channel, wanted, dumps_clean(body).decode(), None if thread_id else purpose)
 
     async def threads(self, viewer: Viewer, after: str | None, limit: int, *, newest_first: bool) -> list[Row]:
         """Threads behind `after`, by when they were made."""

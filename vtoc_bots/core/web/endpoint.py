@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from typing import Any, Final
@@ -13,17 +12,17 @@ from pydantic import ValidationError
 
 from vtoc_bots.core.access import Ask, Decision
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.errors import Forbidden
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.store.effects import Effects, write_effects
+from vtoc_bots.core.web.bodies import read_body
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.documents import Page
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal, correlation_id
 from vtoc_bots.core.web.signatures import check_signature
+from vtoc_bots.core.web.tools import refused
 from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation, SignedCall
 
-BODY_SECONDS: Final = 30.0
 MOST_MISTAKES: Final = 20
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DEEPEST: Final = 60
@@ -45,9 +44,10 @@ class Endpoint:
         """Answer a request."""
         operation = self._operation
         traceparent = request.headers.get("traceparent")
-        with span(f"api {operation.id}", traceparent, **{"bot.platform": "api", "bot.operation": operation.id}):
+        named = {"bot.platform": "api", "bot.operation": operation.id, "correlation_id": correlation_id(request)}
+        with span(f"api {operation.id}", traceparent, **named):
             if operation.signed:
-                raw = await _read(request)
+                raw = await read_body(request, request.client_max_size)
                 check_signature(self._parts.settings.webhook_secret, request.headers, raw, self._parts.clock.now())
                 signed = SignedCall(request, self._parts, correlation_id(request))
                 return self._answer(request, await operation.call(signed, body=self._body(request, raw)))
@@ -64,15 +64,15 @@ class Endpoint:
         ask = Ask(f"api:{operation.id}", operation.level, transport="api")
         decision = await parts.access.decide(principal.operator, station, ask)
         call = Call(request, parts, principal, station, correlation_id(request))
-        if not decision.allowed:
+        if not decision.at_once and not (decision.allowed and operation.starts):
             await self._audit(call, decision)
-            raise Forbidden(decision.reason)
+            raise refused(decision)
         values = self._path_values(request)
         if operation.query is not None:
             values["query"] = self._query(request)
         key, raw = self._key(request), b""
         if operation.body is not None:
-            raw = await _read(request)
+            raw = await read_body(request, request.client_max_size)
             values["body"] = self._body(request, raw)
         if key is not None:
             about = f"{operation.id} {request.path} {station.slug}\n".encode()
@@ -153,18 +153,6 @@ class Endpoint:
             result = list(result.items)
         body = operation.answer.dump_json(result, by_alias=True)
         return web.Response(status=operation.status, body=body, content_type=JSON, headers=headers)
-
-
-async def _read(request: web.Request) -> bytes:
-    """The whole body. Raises Refusal for one that does not come, or is packed so that it can't be read."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError:
-        raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
-    except (web.RequestPayloadError, ConnectionError) as error:
-        # aiohttp closes such a connection behind the answer; who is not told so would use it again.
-        raise Refusal(400, "the body broke off or can't be unpacked", {"Connection": "close"}) from error
 
 
 def parse_json(text: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -23,6 +24,22 @@ def _not_short(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise ValueError("too short")
     return secret
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins as browsers write them. ``*`` is none: who may use an API that takes credentials is named."""
+    made = []
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "*" in origin:
+            raise ValueError(f"{origin} is no origin; write https://host or https://host:port, one for each")
+        if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+            raise ValueError(f"{origin} has more than an origin has; write https://host or https://host:port")
+        is_usual = parts.port == {"http": 80, "https": 443}[parts.scheme]
+        port = "" if parts.port is None or is_usual else f":{parts.port}"
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        made.append(f"{parts.scheme}://{host}{port}")
+    return tuple(made)
 
 
 def _set(name: str, accepts: str, about: str, default: Any = None) -> Any:
@@ -52,6 +69,13 @@ class ApiSettings(BaseModel):
         "CHATKIT_ALLOWED_TOOLS",
         "names, separated by commas or spaces",
         "The only playbooks and actions that agent actions may use. Unset: all that the caller may run",
+        (),
+    )
+
+    cors_origins: Annotated[Words, AfterValidator(_origins)] = _set(
+        "VTOC_CORS_ORIGINS",
+        "origins, https://host or https://host:port, separated by commas or spaces",
+        "Web pages whose scripts may use /api/v1 and /chatkit from another origin. Unset: none",
         (),
     )
 

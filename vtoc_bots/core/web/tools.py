@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vtoc_bots.core.access import Ask, Level
+from vtoc_bots.core.access import Ask, Decision, Level
+from vtoc_bots.core.errors import Forbidden
 from vtoc_bots.core.playbooks.inputs import inputs_schema
 from vtoc_bots.core.playbooks.start import playbook_ask
 from vtoc_bots.core.ports import ActionSpec
@@ -25,6 +26,12 @@ def is_allowed(call: Call, name: str) -> bool:
     """Whether CHATKIT_ALLOWED_TOOLS lets a tool be used."""
     allowed = call.parts.settings.chatkit_allowed_tools
     return not allowed or name in allowed
+
+
+def refused(decision: Decision) -> Forbidden:
+    """Why an operation is refused; what needs an approval can't be done by itself, for nobody could give it."""
+    hint = "; this can't be approved, ask for a playbook that does it" if decision.allowed else ""
+    return Forbidden(f"{decision.reason}{hint}")
 
 
 def action_ask(spec: ActionSpec, inputs: dict[str, object] | None) -> Ask:

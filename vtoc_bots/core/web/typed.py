@@ -69,7 +69,8 @@ class Operation:
 
     `level` is the least one at the station. `station_in_path`: its ``{slug}`` is the request's station. `keyed`: it
     takes an Idempotency-Key. `audited`: a row of the audit log is written before it is done. `signed`: a webhook,
-    whose signature stands for the credential; it is called with a SignedCall.
+    whose signature stands for the credential; it is called with a SignedCall. `starts`: what it starts is decided on
+    by itself, and may wait for an approval, which nothing else here can.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Operation:
     audited: bool
     ndjson: bool
     signed: bool
+    starts: bool
 
 
 def operation(
@@ -106,6 +108,7 @@ def operation(
     audited: bool = False,
     ndjson: bool = False,
     signed: bool = False,
+    starts: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Operation]:
     """Make an Operation of ``async def f(call: Call, <path parameters>, query: Q, body: B) -> Answer``.
 
@@ -147,6 +150,7 @@ def operation(
             audited=audited,
             ndjson=ndjson,
             signed=signed,
+            starts=starts,
         )
 
     return make

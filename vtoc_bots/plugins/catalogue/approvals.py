@@ -5,7 +5,7 @@ from __future__ import annotations
 from vtoc_bots import ApprovalId, Block, Button, Buttons, Card, Context, Rest, Table, command, short_id
 
 
-@command("approvals", level="observer")
+@command("approvals", level="observer", agents="use")
 async def approvals(ctx: Context) -> Card:
     """List what waits for a decision at this station."""
     blocks = await waiting(ctx)
@@ -33,13 +33,13 @@ async def waiting(ctx: Context) -> tuple[Block, ...]:
     return Table(columns=columns, rows=tuple(rows)), Buttons(buttons=tuple(buttons[:10]))
 
 
-@command("approve", examples=("approve 7Z3K9QPM",))
+@command("approve", agents="never", examples=("approve 7Z3K9QPM",))
 async def approve(ctx: Context, approval: ApprovalId, reason: Rest = "") -> Card:
     """Approve what a run waits for."""
     return await ctx.desk.decide(ctx, approval, "approve", reason or None)
 
 
-@command("deny", examples=("deny 7Z3K9QPM the weather is too bad",))
+@command("deny", agents="never", examples=("deny 7Z3K9QPM the weather is too bad",))
 async def deny(ctx: Context, approval: ApprovalId, reason: Rest = "") -> Card:
     """Deny what a run waits for; say why."""
     return await ctx.desk.decide(ctx, approval, "deny", reason or None)

@@ -19,7 +19,7 @@ from vtoc_bots import (
 )
 
 
-@command("help", level="observer", aliases=("vtoc-help",), examples=("help", "help playbook"))
+@command("help", level="observer", agents="use", aliases=("vtoc-help",), examples=("help", "help playbook"))
 async def help_command(ctx: Context, command: CommandName | None = None) -> Card:
     """Show what you may use, or how one command is used."""
     usable = [spec for spec in ctx.desk.commands if ctx.desk.may(ctx.operator, ctx.station, spec)]
@@ -31,7 +31,7 @@ async def help_command(ctx: Context, command: CommandName | None = None) -> Card
     return command_card(spec)
 
 
-@command("whoami", level="observer")
+@command("whoami", level="observer", agents="use")
 async def whoami(ctx: Context) -> Card:
     """Show who you are here and what you may do."""
     operator = ctx.known()
@@ -46,7 +46,7 @@ async def whoami(ctx: Context) -> Card:
     return Card.of("Who you are", facts, Table(columns=("station", "level"), rows=rows))
 
 
-@command("why", level="observer", examples=("why 7Z3K9QPM",))
+@command("why", level="observer", agents="use", examples=("why 7Z3K9QPM",))
 async def why(ctx: Context, id: str) -> Card:
     """Explain what happened under an id (the last word of every reply): who did what, and why it was allowed."""
     rows = []
@@ -60,7 +60,7 @@ async def why(ctx: Context, id: str) -> Card:
     return Card.of(f"Why {id.upper()}", Table(columns=columns, rows=tuple(rows)))
 
 
-@command("status", level="observer", aliases=("vtoc-status",))
+@command("status", level="observer", agents="use", aliases=("vtoc-status",))
 async def status(ctx: Context) -> Card:
     """Show what is going on at this station."""
     counts = await ctx.desk.counts(ctx)
@@ -102,7 +102,7 @@ async def station(ctx: Context, slug: StationSlug | None = None) -> Card:
     return Card.of("Station", f"You work at {chosen.callsign} ({chosen.role}) now.", severity=Severity.GOOD)
 
 
-@command("health", level="observer")
+@command("health", level="observer", agents="use")
 async def health(ctx: Context) -> Card:
     """Show how the parts of this installation are."""
     results = await ctx.desk.health()
@@ -118,7 +118,7 @@ async def health(ctx: Context) -> Card:
     return Card.of("Health", facts, table, severity=Severity.BAD if failed else Severity.GOOD)
 
 
-@command("link", level=None, private=True, examples=("link K7M2P-9QRST-VWX34",))
+@command("link", level=None, agents="never", private=True, examples=("link K7M2P-9QRST-VWX34",))
 async def link(ctx: Context, code: str) -> Card:
     """Join this account to an operator, with an invitation code."""
     return await ctx.desk.link(ctx, code)

@@ -29,7 +29,7 @@ async def playbook(ctx: Context, id: PlaybookId, *, dry_run: bool = False, **inp
     return await ctx.desk.start(ctx, id, inputs, dry_run=dry_run)
 
 
-@command("playbooks", level="observer")
+@command("playbooks", level="observer", agents="use")
 async def playbooks(ctx: Context) -> Card:
     """List the playbooks that you may run at this station."""
     found = ctx.desk.playbooks(ctx)
@@ -43,7 +43,7 @@ async def playbooks(ctx: Context) -> Card:
     return Card.of("Playbooks", table, "Run one with `/playbook ID`, or see its plan with `/playbook ID --dry-run`.")
 
 
-@command("runs", level="observer", examples=("runs", "runs --limit 30"))
+@command("runs", level="observer", agents="use", examples=("runs", "runs --limit 30"))
 async def runs(ctx: Context, *, limit: Annotated[int, Interval(ge=1, le=50)] = 10, page: Page = 1) -> Card:
     """List the station's newest runs."""
     found = await ctx.desk.runs(ctx, limit + 1, (page - 1) * limit)
@@ -62,7 +62,7 @@ def runs_table(found: Sequence[RunView]) -> Table:
     return Table(columns=("run", "playbook", "state", "started", "took"), rows=rows)
 
 
-@command("run", level="observer", examples=("run 7Z3K9QPM",))
+@command("run", level="observer", agents="use", examples=("run 7Z3K9QPM",))
 async def run(ctx: Context, id: RunId) -> Card:
     """Show one run: its steps, how long each took, and what went wrong."""
     found, steps = await ctx.desk.run(ctx, id)
@@ -87,16 +87,19 @@ async def run(ctx: Context, id: RunId) -> Card:
     )
     table = Table(columns=("step", "state", "tries", "took", "error"), rows=rows, numeric=(2,))
     severity = STATES.get(found.state, Severity.PLAIN)
-    return Card.of(f"Run: {found.title}", Fields(fields=tuple(facts)), *((table,) if rows else ()), severity=severity)
+    tables = [table] if rows else []
+    if called := [(each["tool"], each["given"], each["outcome"]) for each in await ctx.desk.calls(found)]:
+        tables.append(Table(columns=("agent's tool", "given", "outcome"), rows=tuple(called)))
+    return Card.of(f"Run: {found.title}", Fields(fields=tuple(facts)), *tables, severity=severity)
 
 
-@command("answer", level="observer", private=True, examples=("answer 7Z3K9QPM colour=red",))
+@command("answer", level="observer", agents="never", private=True, examples=("answer 7Z3K9QPM colour=red",))
 async def answer(ctx: Context, run: RunId, /, **values: str) -> Card:
     """Answer what a run of yours asks; leads may answer for anyone."""
     return await ctx.desk.answer(ctx, run, values)
 
 
-@command("decline", level="observer", examples=("decline 7Z3K9QPM",))
+@command("decline", level="observer", agents="never", examples=("decline 7Z3K9QPM",))
 async def decline(ctx: Context, run: RunId) -> Card:
     """Decline what a run of yours asks; leads may for anyone."""
     return await ctx.desk.answer(ctx, run, None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from typing import Final
 
 from vtoc_bots import CommandSpec, PluginManifest, Settings, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.chatkit.commands import said, thread_made
 from vtoc_bots.plugins.chatkit.settings import OWN, ChatKitSettings
+
+MODULE: Final = "vtoc_bots.plugins.chatkit.transport"
 
 manifest = PluginManifest(
     summary="Operators in ChatKit channels, and a ChatKit server",
@@ -36,8 +39,8 @@ def chatkit_spec(
     account = settings.org_id if settings.api_base_url and settings.org_id else OWN
 
     def opened(context: TransportContext) -> Transport:
-        module = importlib.import_module("vtoc_bots.plugins.chatkit.transport")
+        module = importlib.import_module(MODULE)
         transport: Transport = module.ChatKitTransport(context, settings, public_url, stations, own_station)
         return transport
 
-    return TransportSpec("chatkit", opened, account=account)
+    return TransportSpec("chatkit", opened, account=account, imports=MODULE)

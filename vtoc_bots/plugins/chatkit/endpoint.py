@@ -14,7 +14,7 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
-from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransportContext
+from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransportContext, read_body
 from vtoc_bots.plugins.chatkit.speaking import Request
 from vtoc_bots.plugins.chatkit.watch import ThreadWatch
 
@@ -27,7 +27,6 @@ PATH: Final = "/chatkit"
 FILE_PATH: Final = "/chatkit/files/{id}"
 MOST_BYTES: Final = 2**20
 MOST_FILE_BYTES: Final = 4 * 2**20
-BODY_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 15.0
 """After so long without an event a comment is sent, so that nobody takes the stream for dead."""
 MISSING: Final = (
@@ -71,7 +70,7 @@ class Endpoint:
         if self._context.caller is None or self.watch is None or self.inbox is None:
             raise web.HTTPServiceUnavailable(text="not receiving yet", headers={"Retry-After": "1"})
         caller = await self._context.caller(request.headers)
-        body = await read(request, MOST_BYTES)
+        body = await read_body(request, MOST_BYTES)
         server = await self._loaded()
         asked = Request(caller)
         result = await server.answer(body, asked)
@@ -83,7 +82,7 @@ class Endpoint:
         """The bytes of a file that was made known; whoever has its address may send them, once."""
         rows = self._rows
         row = await rows.file_to_fill(request.match_info["id"])
-        data = await read(request, MOST_FILE_BYTES)
+        data = await read_body(request, MOST_FILE_BYTES)
         if len(data) != row["size"]:
             raise web.HTTPBadRequest(text=f"the file has {len(data)} bytes, and was to have {row['size']}")
         blob = await self._context.blobs.put(data, request.content_type)
@@ -182,21 +181,3 @@ async def _pump(events: AsyncGenerator[bytes, None], queue: asyncio.Queue[_Event
         await queue.put(None)
     except Exception as error:
         await queue.put(error)
-
-
-async def read(request: web.Request, most: int) -> bytes:
-    """The whole body. Raises HTTP errors for one that is too long, broken or does not come."""
-    if (request.content_length or 0) > most:
-        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > most:
-                    raise web.HTTPRequestEntityTooLarge(most, len(body))
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not come within {BODY_SECONDS:g} s") from None
-    except (web.RequestPayloadError, ConnectionError) as error:
-        raise web.HTTPBadRequest(text="the body broke off or can't be unpacked") from error
-    return bytes(body)

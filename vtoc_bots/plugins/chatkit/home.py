@@ -27,7 +27,6 @@ from vtoc_bots import (
     TransientError,
     TransportContext,
     VtocError,
-    new_id,
 )
 from vtoc_bots.plugins.chatkit.purpose import CHANNEL, MISSION, Purpose, Threads, purpose_of, thread_of_receipt
 from vtoc_bots.plugins.chatkit.widgets import (
@@ -118,17 +117,19 @@ class Home:
 
     async def thread_for(self, channel: str, thread_id: str | None, title: str, purpose: Purpose | None) -> str:
         """The thread of an id, or of a purpose, or the channel's own; made where there is none. Raises NotFound."""
-        wanted = thread_id or f"thr_{new_id().hex}"
-        name = None if thread_id else purpose.name if purpose else CHANNEL
-        body = {
-            "id": wanted,
-            "title": title or channel.upper(),
-            "created_at": self._context.clock.now().isoformat(),
-            "status": {"type": "active"},
-            "metadata": {},
-        }
         station = channel if channel in self._stations else self._own_station
-        return await self._rows.make(station, channel, wanted, _text(body), name)
+        name = purpose.name if purpose else CHANNEL
+        now = self._context.clock.now()
+        return await self._rows.open(station, channel, title or channel.upper(), now, thread_id, name)
+
+    async def keep_channels(self) -> None:
+        """Make the channel that each station lacks. Raises TransientError; none for one that was deleted."""
+        for slug, callsign in self._stations.items():
+            purpose = Purpose(CHANNEL, "mission", callsign)
+            try:
+                await self._threads.made(slug, purpose, await self.thread_for(slug, None, callsign, purpose))
+            except NotFound as error:
+                logger.info("channel_deleted", channel=slug, error=str(error))
 
     async def _written(self, outbound: Outbound, thread: str) -> Receipt:
         edits = outbound.edits

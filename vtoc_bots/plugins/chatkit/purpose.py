@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
-from vtoc_bots import Outbound, OutboundKind, Receipt, TransportContext, markup
+from vtoc_bots import Outbound, OutboundKind, Receipt, ThreadRows, TransportContext, markup
 
 MISSION: Final = "mission:"
 """Before a mission's code, where a conversation names its thread so: it is made when first needed."""
-CHANNEL: Final = "channel"
+CHANNEL: Final = ThreadRows.CHANNEL
 LONGEST_TITLE: Final = 80
 MOST_KNOWN: Final = 4096
 

@@ -23,8 +23,6 @@ from vtoc_bots import (
     Outbound,
     Receipt,
     Sender,
-    Service,
-    ServiceHttp,
     StartupError,
     TransientError,
     TransportContext,
@@ -40,7 +38,6 @@ from vtoc_bots.plugins.chatkit.wire import TRANSPORT
 
 logger = structlog.get_logger(__name__)
 
-SERVICE: Final = Service("chatkit", "CHATKIT_API_KEY", "CHATKIT_API_BASE_URL")
 PROBE_SECONDS: Final = 5.0
 THREAD_EVENT: Final = "chatkit thread"
 
@@ -68,10 +65,10 @@ class ChatKitTransport:
         self._api: ChatKitOrganisation | None = None
         self._organisation: Organisation | None = None
         if settings.api_base_url and settings.org_id:
-            http = ServiceHttp(
-                self._open_session, SERVICE, settings.api_base_url, context.clock, headers=self._credential
+            key = None if settings.api_key is None else settings.api_key.get_secret_value()
+            self._api = ChatKitOrganisation.at(
+                settings.api_base_url, settings.org_id, key, self._open_session, context.clock
             )
-            self._api = ChatKitOrganisation(http, settings.org_id)
             self._organisation = Organisation(self._api, context, self._threads, self._thread_made)
         self._endpoint = Endpoint(context, OWN, public_url)
         note = self._home.note if self._api is None else None
@@ -101,11 +98,10 @@ class ChatKitTransport:
                 await self._session.close()
 
     async def _organised(self) -> None:
-        """Know the organisation and keep its channels, where there is one; until cancelled."""
+        """Know the organisation, where there is one, and keep the stations' channels; until cancelled."""
         if self._api is not None:
             await self._known(self._api)
-            await self._context.hold("channels", self._keep_channels)
-        await asyncio.Event().wait()
+        await self._context.hold("channels", self._keep_channels)
 
     async def send(self, outbound: Outbound) -> Receipt:
         """Show a card, or make the one that is shown into it. Raises NotSent, Unknown, RateLimited or Refused."""
@@ -150,14 +146,13 @@ class ChatKitTransport:
 
     async def _keep_channels(self, epoch: int) -> None:
         """Make the channels that stations lack, then keep the lease."""
-        assert self._api is not None
         backoff, clock = Backoff(1.0, 60.0), self._context.clock
         while True:
             try:
-                there = {str(channel.get("slug", "")).lower() for channel in await self._api.channels()}
-                for slug, callsign in self._stations.items():
-                    if slug not in there:
-                        await self._api.make_channel(slug, callsign)
+                if self._api is None:
+                    await self._home.keep_channels()
+                else:
+                    for slug in await self._api.keep_channels(self._stations):
                         logger.info("channel_made", channel=slug)
                 break
             except VtocError as error:
@@ -188,10 +183,6 @@ class ChatKitTransport:
             await self._inbox.accept(event)
         except TransientError as error:
             raise NotSent(f"chatkit: {error}") from error
-
-    async def _credential(self) -> dict[str, str]:
-        key = self._settings.api_key
-        return {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Made when it is first needed; the transport's run closes it."""

@@ -10,15 +10,13 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature
-from vtoc_bots.plugins.chatkit.endpoint import read
+from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature, read_body
 from vtoc_bots.plugins.chatkit.purpose import Threads
 from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 
 PATH: Final = "/api/v1/chatkit/webhook"
 TIMESTAMP_HEADER: Final = "X-ChatKit-Timestamp"
 MOST_BYTES: Final = 2**20
-RECEIVED: Final = b'{"received": true}'
 
 
 class Webhook:
@@ -45,7 +43,7 @@ class Webhook:
         inbox = self.inbox
         if inbox is None:
             raise web.HTTPServiceUnavailable(text="not receiving yet", headers={"Retry-After": "1"})
-        body = await read(request, MOST_BYTES)
+        body = await read_body(request, MOST_BYTES)
         try:
             check_signature(self._secret, request.headers, body, self._clock.now())
         except Refusal as error:
@@ -54,21 +52,20 @@ class Webhook:
         self.last_at = self._clock.monotonic()
         if message is not None:
             try:
-                message = await self._placed(message)
+                if message.conversation.thread is not None:
+                    message = await self._placed(message, message.conversation.thread)
                 accepted = await inbox.accept(message)
             except TransientError as error:
                 after = {"Retry-After": str(max(1, round(error.after_seconds or 1)))}
                 raise web.HTTPServiceUnavailable(text=str(error), headers=after) from error
             if self._note is not None and message.text and isinstance(accepted, Accepted) and not accepted.duplicate:
                 await self._note(message)
-        return web.Response(status=202, body=RECEIVED, content_type="application/json")
+        return web.Response(status=202)
 
-    async def _placed(self, message: Message) -> Message:
+    async def _placed(self, message: Message, thread: str) -> Message:
         """The message in its conversation as we name it."""
-        at = message.conversation
-        if at.thread is None:
-            return message
-        return replace(message, conversation=replace(at, thread=await self._threads.named(at.thread)))
+        conversation = replace(message.conversation, thread=await self._threads.named(thread))
+        return replace(message, conversation=conversation)
 
     def age(self) -> str:
         """How old the last event is, in words."""
@@ -78,23 +75,26 @@ class Webhook:
 
     def _message(self, request: web.Request, body: bytes) -> Message | None:
         event = _event(request, body)
-        # Without an id of its own an event is known again by its body within the minute it was sent in.
-        stamp = request.headers.get(TIMESTAMP_HEADER)
-        minute = int(stamp if stamp is not None else self._clock.now().timestamp()) // 60
-        bare_id = f"{hashlib.sha256(body).hexdigest()}:{minute}"
         try:
-            message = message_from_event(event, self._account, bare_id)
-            return message and replace(message, trace=request.headers.get("traceparent"))
+            return message_from_event(
+                event, self._account, lambda: self._bare_id(request, body), request.headers.get("traceparent")
+            )
         except Malformed as error:
             raise web.HTTPBadRequest(text=f"this is not an event of a channel: {error}") from error
+
+    def _bare_id(self, request: web.Request, body: bytes) -> str:
+        """What an event without an id of its own is known again by: its body within the minute it was sent in."""
+        stamp = request.headers.get(TIMESTAMP_HEADER)
+        minute = int(stamp if stamp is not None else self._clock.now().timestamp()) // 60
+        return f"{hashlib.sha256(body).hexdigest()}:{minute}"
 
 
 def _event(request: web.Request, body: bytes) -> Mapping[str, Any]:
     try:
-        charset = (request.charset or "utf-8").lower()
+        charset = request.charset or "utf-8"
     except ValueError:
         charset = "?"
-    if charset not in ("utf-8", "utf8", "us-ascii"):
+    if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
         raise web.HTTPBadRequest(text="the body must be UTF-8")
     try:
         event = orjson.loads(body)

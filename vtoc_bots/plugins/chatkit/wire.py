@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,10 +27,12 @@ class Malformed(ValueError):
     """An event that is none."""
 
 
-def message_from_event(event: Mapping[str, Any], account: str, bare_id: str) -> Message | None:
+def message_from_event(
+    event: Mapping[str, Any], account: str, bare_id: Callable[[], str], trace: str | None = None
+) -> Message | None:
     """The message of an event, None for one that is no concern of ours (other types, what we posted ourselves).
 
-    `bare_id` identifies an event that has no id. Raises Malformed.
+    `bare_id` makes the id of an event that has none. Raises Malformed.
     """
     kind = event.get("type", "message.created")
     if kind not in (*_TEXTS, _ACTION):
@@ -39,16 +41,17 @@ def message_from_event(event: Mapping[str, Any], account: str, bare_id: str) -> 
     if str(event.get("client_id") or "").startswith(CLIENT_PREFIX):
         return None
     channel, thread = _text(event, "channel"), _text(event, "thread_id", required=False)
-    slug = channel.lower().replace("_", "-")
+    slug, station = channel.lower().replace("_", "-"), _text(event, "station", required=False)
     shared: dict[str, Any] = {
         "transport": TRANSPORT,
         "account": account,
         "event_id": _event_id(event, bare_id),
         "conversation": ConversationId(TRANSPORT, account, slug, thread or None),
         "sender": _sender(event.get("user"), account),
-        "station_names": tuple(name for name in (slug, _text(event, "station", required=False)) if name),
+        "station_names": (slug, station) if station else (slug,),
         "sent_at": _moment(event.get("created_at")),
         "message_ref": thread or None,
+        "trace": trace,
     }
     if kind == _ACTION:
         return Message(**shared, kind=MessageKind.BUTTON, token=_token(event.get("action")))
@@ -81,10 +84,10 @@ def is_command(text: str) -> bool:
     return text.lstrip().startswith(("/", "@agent"))
 
 
-def _event_id(event: Mapping[str, Any], bare_id: str) -> str:
+def _event_id(event: Mapping[str, Any], bare_id: Callable[[], str]) -> str:
     given = event.get("id")
     if given is None and "type" not in event:
-        return f"bare:{bare_id}"
+        return f"bare:{bare_id()}"
     if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
         raise Malformed("id must be a text")
     return f"event:{str(given)[:LONGEST_NAME]}"
@@ -93,7 +96,7 @@ def _event_id(event: Mapping[str, Any], bare_id: str) -> str:
 def _sender(user: Any, account: str) -> Sender:
     if user is None:
         return Sender(WEBHOOK_USER, WEBHOOK_USER, account)
-    if not isinstance(user, Mapping):
+    if not isinstance(user, dict):
         raise Malformed("user must be an object")
     given = user.get("id")
     if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
@@ -104,7 +107,7 @@ def _sender(user: Any, account: str) -> Sender:
 
 def _token(action: Any) -> str:
     """The button's token: what the organisation sends back of a card's button as the action's value or id."""
-    if not isinstance(action, Mapping):
+    if not isinstance(action, dict):
         raise Malformed("action must be an object")
     for value in (action.get("value"), action.get("id")):
         if isinstance(value, str) and _TOKEN.fullmatch(value):
@@ -122,7 +125,7 @@ def _attachments(given: Any) -> tuple[Attachment, ...]:
         raise Malformed("attachments must be a list")
     found = []
     for each in given[:MOST_ATTACHMENTS]:
-        if not isinstance(each, Mapping):
+        if not isinstance(each, dict):
             raise Malformed("an attachment must be an object")
         name, kind, size, url = each.get("name"), each.get("content_type"), each.get("size"), each.get("url")
         found.append(

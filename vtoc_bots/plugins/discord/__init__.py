@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from typing import Final
 
 from vtoc_bots import PluginManifest, Settings, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.discord.invite import app
 from vtoc_bots.plugins.discord.settings import DiscordSettings
 
+MODULE: Final = "vtoc_bots.plugins.discord.transport"
+
 manifest = PluginManifest(
     summary="Discord: slash commands, buttons, forms, threads",
     required_settings=("DISCORD_BOT_TOKEN", "DISCORD_APP_ID"),
     secrets=("DISCORD_BOT_TOKEN",),
-    hosts=("discord.com", "gateway.discord.gg"),
+    hosts=("discord.com", "gateway.discord.gg", "cdn.discordapp.com", "media.discordapp.net"),
     cli=app,
 )
 
@@ -28,8 +31,8 @@ def discord_spec(settings: DiscordSettings) -> TransportSpec:
 
     def opened(context: TransportContext) -> Transport:
         # discord.py takes half a second to import: only a process that opens the transport pays.
-        module = importlib.import_module("vtoc_bots.plugins.discord.transport")
+        module = importlib.import_module(MODULE)
         transport: Transport = module.DiscordTransport(context, settings)
         return transport
 
-    return TransportSpec("discord", opened, account=settings.app_id)
+    return TransportSpec("discord", opened, account=settings.app_id, imports=MODULE)

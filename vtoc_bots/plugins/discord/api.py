@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from vtoc_bots import Clock, NotSent, RateLimited, Unknown
+from vtoc_bots import Clock, NotSent, RateLimited, TransientError, Unknown, downloaded, origin_of
 from vtoc_bots.plugins.discord.failures import EverythingLimited, TokenRefused, failure_of
 from vtoc_bots.plugins.discord.limits import Limits
 
@@ -22,6 +22,8 @@ REFUSED_SECONDS: Final = 60.0
 """How long a token that was refused is not tried again."""
 ANSWER_SECONDS: Final = 3.0
 """How long an interaction may stay unanswered, by Discord's rule."""
+_FILES: Final = ("https://cdn.discordapp.com", "https://media.discordapp.net")
+"""Where files that people send are."""
 _AGENT: Final = "DiscordBot (https://vtoc-bots.example, 0.1) aiohttp"
 
 
@@ -44,6 +46,7 @@ class DiscordApi:
     def __init__(self, base_url: str, token: str, app_id: str, clock: Clock) -> None:
         self._base, self._token, self._app = base_url, token, app_id
         self._limits, self._clock = Limits(clock), clock
+        self._origins = frozenset((*_FILES, origin_of(base_url)))
         self._refused_until = 0.0
         self._session: aiohttp.ClientSession | None = None
         self._is_open = asyncio.Event()
@@ -152,6 +155,16 @@ class DiscordApi:
     async def direct(self, user: str) -> str:
         """The channel of direct messages with a person."""
         return str(_object(await self._call("POST", "/users/@me/channels", json={"recipient_id": user}))["id"])
+
+    async def file(self, url: str) -> bytes:
+        """The bytes of a file that a person sent; its address holds for a day, and takes no token.
+
+        Raises TransientError or NotFound with why not.
+        """
+        if self._session is None:
+            raise TransientError("the connection to Discord is closed")
+        data, _ = await downloaded(self._session, url, origins=self._origins)
+        return data
 
     # The request
 

@@ -11,16 +11,17 @@ from aiohttp import web
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from vtoc_bots import Clock
+from vtoc_bots import Clock, read_body
 from vtoc_bots.plugins.discord.acks import Acks
 from vtoc_bots.plugins.discord.answers import PONG
 from vtoc_bots.plugins.discord.receive import Receiver
-from vtoc_bots.plugins.discord.wire import InteractionType
+from vtoc_bots.plugins.discord.wire import InteractionType, Shapeless
 
 logger = structlog.get_logger(__name__)
 
 PATH: Final = "/discord/interactions"
 OLDEST_SECONDS: Final = 300.0
+MOST_BYTES: Final = 2**20
 
 
 class Endpoint:
@@ -32,7 +33,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one interaction. Forged or old ones are refused with 401, before anything of them is read."""
-        body = await request.read()
+        body = await read_body(request, MOST_BYTES)
         timestamp = request.headers.get("X-Signature-Timestamp", "")
         if not self.is_signed(timestamp, body, request.headers.get("X-Signature-Ed25519", "")):
             raise web.HTTPUnauthorized(text="the signature is not Discord's for this application")
@@ -43,7 +44,11 @@ class Endpoint:
             raise web.HTTPServiceUnavailable(text="not ready yet")
         interaction = str(payload["id"])
         self._acks.begin(interaction)
-        response, kind = await self._receiver.answer(payload)
+        try:
+            response, kind = await self._receiver.answer(payload)
+        except Shapeless:
+            self._acks.end(interaction, "none")
+            raise web.HTTPBadRequest(text="not an interaction") from None
         self._acks.end(interaction, kind)
         return _json(response)
 
@@ -71,7 +76,8 @@ def _payload(body: bytes) -> Mapping[str, Any]:
 
 
 def _has_ids(payload: Mapping[str, Any]) -> bool:
-    return str(payload.get("id", "")).isdigit() and isinstance(payload.get("token"), str)
+    numbered = str(payload.get("id", "")).isdigit() and type(payload.get("type")) is int
+    return numbered and isinstance(payload.get("token"), str)
 
 
 def _json(document: Mapping[str, Any]) -> web.Response:

@@ -22,7 +22,7 @@ from vtoc_bots.plugins.discord.lanes import Lanes
 from vtoc_bots.plugins.discord.receive import Receiver
 from vtoc_bots.plugins.discord.sdk import DiscordWebSocket, GatewayClient, ReconnectWebSocket
 from vtoc_bots.plugins.discord.sequence import Session, SessionFile
-from vtoc_bots.plugins.discord.wire import Place, is_for_us, message_of_event, place_of_channel
+from vtoc_bots.plugins.discord.wire import Place, is_edit, is_for_us, message_of_event, place_of_channel
 
 logger = structlog.get_logger(__name__)
 
@@ -301,7 +301,7 @@ class Shard:
             self._is_live("resumed")
         elif name == "INTERACTION_CREATE" and data.get("type") != 1:
             self._interaction(session, number, data)
-        elif name == "MESSAGE_CREATE":
+        elif name == "MESSAGE_CREATE" or (name == "MESSAGE_UPDATE" and is_edit(data, self._clock.now())):
             self._message(session, number, data)
 
     def _is_live(self, how: str) -> None:

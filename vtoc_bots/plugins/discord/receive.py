@@ -12,10 +12,14 @@ import structlog
 from vtoc_bots import (
     Accepted,
     Acknowledgement,
+    Attachment,
+    Attachments,
+    Blobs,
     Choices,
     Clock,
     Inbox,
     Message,
+    NotFound,
     NotSent,
     OpenForm,
     RateLimited,
@@ -33,6 +37,8 @@ logger = structlog.get_logger(__name__)
 PATIENCE_SECONDS: Final = 2.0
 """How long an interaction may wait to be stored; what is left of three seconds is for the answer's way."""
 MOST_AT_ONCE: Final = 1_000
+FETCH_SECONDS: Final = 20.0
+"""For a message's files; what else is said in its channel waits meanwhile."""
 _RETRY_SECONDS: Final = 0.2
 _LONGEST_RETRY_SECONDS: Final = 10.0
 
@@ -47,8 +53,9 @@ Answer = tuple[Mapping[str, Any], Kind]
 class Receiver:
     """Takes what Discord sends, by gateway or by HTTP."""
 
-    def __init__(self, api: DiscordApi, account: str, clock: Clock, acks: Acks) -> None:
+    def __init__(self, api: DiscordApi, account: str, clock: Clock, blobs: Blobs, acks: Acks) -> None:
         self._api, self._account, self._clock, self._acks = api, account, clock, acks
+        self._files = Attachments(blobs, FETCH_SECONDS)
         self._inbox: Inbox | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.last_event_at: float | None = None
@@ -75,11 +82,12 @@ class Receiver:
     # Messages
 
     async def message(self, message: Message) -> None:
-        """Store a message that people wrote; tried until it is stored."""
+        """Store a message that people wrote, with its files; tried until it is stored."""
         self._heard()
         pause = _RETRY_SECONDS
         while self._inbox is not None:
             try:
+                message = await self._files.taken(message, self._fetched)
                 await self._inbox.accept(message)
             except TransientError as error:
                 logger.warning("discord_message_waits", event_id=message.event_id, error=str(error))
@@ -87,6 +95,11 @@ class Receiver:
                 pause = min(_LONGEST_RETRY_SECONDS, pause * 2)
             else:
                 return
+
+    async def _fetched(self, attachment: Attachment) -> bytes:
+        if attachment.url is None:
+            raise NotFound("Discord gives no address for it")
+        return await self._api.file(attachment.url)
 
     # Interactions
 

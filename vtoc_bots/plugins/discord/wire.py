@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ from vtoc_bots import Attachment, ConversationId, Message, MessageKind, Sender
 TRANSPORT: Final = "discord"
 TOKEN_LIVES: Final = timedelta(minutes=15)
 """How long an interaction can be answered."""
+EDIT_LIVES: Final = timedelta(hours=1)
+"""How long after an edit it may be reported: a resumed session replays minutes."""
 FREE_OPTION: Final = "with"
 """The slash option for free ``key=value`` pairs: a Python keyword, so that no parameter has that name."""
 FORM_MARK: Final = "form:"
@@ -81,10 +84,26 @@ def id_at(moment: datetime) -> str:
 # Interactions
 
 
+class Shapeless(ValueError):
+    """What should be an interaction lacks what every interaction has."""
+
+
 def message_of_interaction(payload: Mapping[str, Any], account: str, now: datetime) -> Message | None:
-    """The message that an interaction is; None for kinds that were never offered. `now` is when it was received."""
+    """The message that an interaction is; None for kinds that were never offered. `now` is when it was received.
+
+    Raises Shapeless for what Discord never sends.
+    """
+    try:
+        message = _converted(payload, payload.get("data") or {}, account, now)
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise Shapeless(f"{type(error).__name__}: {error}") from error
+    if message is not None and not message.sender.user_id.isdigit():
+        raise Shapeless("nobody sent it")
+    return message
+
+
+def _converted(payload: Mapping[str, Any], data: Mapping[str, Any], account: str, now: datetime) -> Message | None:
     kind = payload.get("type")
-    data = payload.get("data") or {}
     if kind in (InteractionType.COMMAND, InteractionType.AUTOCOMPLETE) and data.get("type", 1) == 1:
         return _of_command(payload, data, account, now)
     if kind == InteractionType.COMPONENT:
@@ -190,22 +209,44 @@ def is_for_us(payload: Mapping[str, Any], me: str, our_roles: frozenset[str]) ->
     return _mentions(payload, me, our_roles)
 
 
+def is_edit(payload: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a MESSAGE_UPDATE says that a person has just changed a message's words.
+
+    Discord reports by it too what it does to a message itself, such as a preview, and need not tell the whole message
+    then; and a pin, years after an edit perhaps, when nobody knows any more that this command was given.
+    """
+    edited_at = payload.get("edited_timestamp")
+    if not edited_at or "content" not in payload or "author" not in payload:
+        return False
+    return now - datetime.fromisoformat(edited_at) < EDIT_LIVES
+
+
 def message_of_event(
     payload: Mapping[str, Any], place: Place, account: str, me: str, our_roles: frozenset[str]
 ) -> Message:
-    """The message of a MESSAGE_CREATE event, for which `is_for_us` holds."""
+    """The message of a MESSAGE_CREATE or MESSAGE_UPDATE event: `is_for_us` holds, of the latter `is_edit` too.
+
+    It is the same event as the message before an edit that changes none of its words (a pin, a removed preview).
+    """
+    edited_at = payload.get("edited_timestamp")
     direct = not payload.get("guild_id")
+    content = str(payload.get("content", ""))
+    digest = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
+    text = _without_us(content, me, our_roles)
+    files = tuple(_attachment(each) for each in payload.get("attachments") or ())
     return Message(
         transport=TRANSPORT,
         account=account,
-        event_id=f"message:{payload['id']}",
+        event_id=f"message:{payload['id']}:{digest}",
         conversation=place.conversation(account),
         sender=_sender(payload["author"], payload.get("member") or {}),
-        text=_without_us(str(payload.get("content", "")), me, our_roles),
+        text=text,
         message_ref=str(payload["id"]),
-        attachments=tuple(_attachment(each) for each in payload.get("attachments") or ()),
-        sent_at=datetime.fromisoformat(payload["timestamp"]),
-        mentions_us=direct or _mentions(payload, me, our_roles),
+        attachments=files,
+        sent_at=datetime.fromisoformat(edited_at or payload["timestamp"]),
+        # Without words (a picture alone) nothing is said that could be answered.
+        mentions_us=(direct and bool(text or not files)) or _mentions(payload, me, our_roles),
+        edited=bool(edited_at),
         reply_context={"direct": True} if direct else {},
     )
 

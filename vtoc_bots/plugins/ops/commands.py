@@ -12,7 +12,7 @@ LATELY = timedelta(minutes=2)
 TRAILS = timedelta(minutes=5)
 
 
-@command("tracks", level="observer", examples=("tracks", "tracks 40nm"))
+@command("tracks", level="observer", agents="use", examples=("tracks", "tracks 40nm"))
 async def tracks(ctx: Context, area: Area = Area(), *, rows: int = 20) -> Card:
     """List the air tracks seen in the last two minutes."""
     reports = await ctx.act("telemetry.collect", types=list(AIR), window=LATELY, area=area)
@@ -32,7 +32,7 @@ async def map_command(ctx: Context, area: Area = Area()) -> Card:
     return Card.of("Map", picture.image(), f"{picture.alt}", exercise=found.exercise)
 
 
-@command("sources", level="observer")
+@command("sources", level="observer", agents="use")
 async def sources(ctx: Context) -> Card:
     """Show the station's telemetry sources and how they are."""
     states = await ctx.services.telemetry.sources(ctx.station)

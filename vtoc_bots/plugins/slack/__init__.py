@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vtoc_bots import PluginManifest, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.slack.commands import slack_event, slack_forget
@@ -12,6 +12,8 @@ from vtoc_bots.plugins.slack.settings import SlackSettings
 
 if TYPE_CHECKING:
     from vtoc_bots import CommandSpec, Settings
+
+MODULE: Final = "vtoc_bots.plugins.slack.transport"
 
 manifest = PluginManifest(
     summary="Slack: commands, buttons, forms, App Home, and channels monitored as telemetry",
@@ -39,8 +41,8 @@ def slack_spec(settings: SlackSettings) -> TransportSpec:
 
     def opened(context: TransportContext) -> Transport:
         # Bolt and its SDK take a third of a second to import: only a process that carries Slack's messages pays.
-        module = importlib.import_module("vtoc_bots.plugins.slack.transport")
+        module = importlib.import_module(MODULE)
         transport: Transport = module.SlackTransport(context, settings)
         return transport
 
-    return TransportSpec("slack", opened, account="slack")
+    return TransportSpec("slack", opened, account="slack", imports=MODULE)

@@ -12,7 +12,17 @@ import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vtoc_bots import Clock, NotSent, RateLimited, Refused, Unknown, VtocError
+from vtoc_bots import (
+    Clock,
+    NotFound,
+    NotSent,
+    RateLimited,
+    Refused,
+    Unknown,
+    VtocError,
+    downloaded,
+    origin_of,
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -21,6 +31,7 @@ CONNECT_SECONDS: Final = 5.0
 RETRY_AFTER_SECONDS: Final = 2.0
 """How long to wait where Slack limits us without saying for how long."""
 LONGEST_RETRY_SECONDS: Final = 300.0
+FILES_ORIGIN: Final = "https://files.slack.com"
 
 TOKEN_ERRORS: Final = frozenset(
     {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "not_allowed_token_type"}
@@ -78,7 +89,8 @@ class SlackApi:
     """The Web API with one token. Never retries; a method that Slack limits is not called before its time."""
 
     def __init__(self, token: str, base_url: str, clock: Clock) -> None:
-        self._clock = clock
+        self._clock, self._token = clock, token
+        self._origins = frozenset((FILES_ORIGIN, origin_of(base_url)))
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, connect=CONNECT_SECONDS)
         self.http = aiohttp.ClientSession(timeout=timeout)
         # Its own handlers would send again after a dropped connection, which nobody could tell from a first sending.
@@ -124,6 +136,17 @@ class SlackApi:
                     raise NotSent(f"slack: a file could not be uploaded ({response.status})")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NotSent(f"slack: a file could not be uploaded ({type(error).__name__})") from error
+
+    async def file(self, url: str, content_type: str) -> bytes:
+        """The bytes of a file that a person shared. The token goes to Slack's own hosts alone.
+
+        Raises TransientError or NotFound with why not.
+        """
+        credential = {"Authorization": f"Bearer {self._token}"}
+        data, given = await downloaded(self.http, url, origins=self._origins, headers=credential)
+        if given == "text/html" != content_type:  # Slack's page to log in at
+            raise NotFound("the app may not read files: it lacks the scope files:read")
+        return data
 
 
 async def _answered(call: Awaitable[Any]) -> Mapping[str, Any]:

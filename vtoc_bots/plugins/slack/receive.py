@@ -15,7 +15,19 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vtoc_bots import Clock, Inbox, Invalid, Message, OpenForm, TransientError, VtocError
+from vtoc_bots import (
+    Attachment,
+    Attachments,
+    Blobs,
+    Clock,
+    Inbox,
+    Invalid,
+    Message,
+    NotFound,
+    OpenForm,
+    TransientError,
+    VtocError,
+)
 from vtoc_bots.plugins.slack.api import SlackApi
 from vtoc_bots.plugins.slack.forms import view_from_form
 from vtoc_bots.plugins.slack.monitoring import Monitor
@@ -26,6 +38,7 @@ from vtoc_bots.plugins.slack.wire import (
     message_from_event,
     message_from_shortcut,
     message_from_submission,
+    wants_files,
 )
 
 logger = structlog.get_logger(__name__)
@@ -33,13 +46,16 @@ logger = structlog.get_logger(__name__)
 OPEN_SECONDS: Final = 2.0
 """A trigger id lives for 3 s, which accepting has used some of."""
 DIRECT_SECONDS: Final = 1.0
+FETCH_SECONDS: Final = 2.0
+"""For a message's files: Slack wants its answer within 3 s, and sends again what it had none for."""
 
 
 class Receiver:
     """Accepts payloads. It takes none before `open` and after `close`: they are answered 503 and come again."""
 
-    def __init__(self, clock: Clock, monitor: Monitor) -> None:
+    def __init__(self, clock: Clock, blobs: Blobs, monitor: Monitor) -> None:
         self._clock, self._monitor = clock, monitor
+        self._files = Attachments(blobs, FETCH_SECONDS)
         self._inbox: Inbox | None = None
         self._api: SlackApi | None = None
         self._me: Me | None = None
@@ -104,6 +120,8 @@ class Receiver:
     async def _accepted(self, inbox: Inbox, messages: list[Message], body: Mapping[str, Any]) -> BoltResponse:
         if not messages:
             return BoltResponse(status=200)
+        if messages[0].attachments and wants_files(messages[0]):
+            messages[0] = await self._files.taken(messages[0], self._fetched)
         if len(messages) == 1:
             answers = [await inbox.accept(messages[0])]
         else:
@@ -114,6 +132,11 @@ class Receiver:
             case Invalid(errors):
                 return _wrong(errors, body)
         return BoltResponse(status=200)
+
+    async def _fetched(self, attachment: Attachment) -> bytes:
+        if attachment.url is None or self._api is None:
+            raise NotFound("Slack gives no address for it")
+        return await self._api.file(attachment.url, attachment.content_type)
 
     async def _open_form(self, inbox: Inbox, message: Message, asked: OpenForm, body: Mapping[str, Any]) -> None:
         """Open the modal now, before the answer: its trigger expires, and what is answered is not sent again."""

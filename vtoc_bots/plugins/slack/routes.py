@@ -13,9 +13,10 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
-from vtoc_bots import Clock
+from vtoc_bots import Clock, read_body
 
 PATH: Final = "/slack/events"
+MOST_BYTES: Final = 2**20
 
 
 class _Now(SignatureClock):
@@ -34,7 +35,7 @@ def slack_route(app: AsyncApp, signing_secret: str, clock: Clock) -> web.RouteDe
     verifier = SignatureVerifier(signing_secret, _Now(clock))
 
     async def handle(request: web.Request) -> web.Response:
-        data = await request.read()
+        data = await read_body(request, MOST_BYTES)
         if not _is_signed(verifier, data, request):
             return web.json_response({"error": "this request was not signed by Slack"}, status=401)
         repeat = request.headers.get("X-Slack-Retry-Num")

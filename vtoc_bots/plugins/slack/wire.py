@@ -199,6 +199,11 @@ def time_of(ts: str) -> datetime | None:
         return None
 
 
+def wants_files(message: Message) -> bool:
+    """Whether a message's files are for us: those of what is said to us, and those that somebody sends us directly."""
+    return message.kind is MessageKind.TEXT and (message.mentions_us or message.conversation.channel.startswith("D"))
+
+
 def _said(body: Mapping[str, Any], event: Mapping[str, Any], me: Me) -> Message | None:
     edited = event.get("subtype") == "message_changed"
     said = event.get("message") or {} if edited else event
@@ -208,7 +213,8 @@ def _said(body: Mapping[str, Any], event: Mapping[str, Any], me: Me) -> Message 
     raw = str(said.get("text", ""))
     direct = event.get("channel_type") == "im" or channel.startswith("D")
     mentioned = f"<@{me.user}" in raw
-    for_us = direct or mentioned
+    # Without words (a picture alone) nothing is said that could be answered.
+    for_us = (direct and bool(raw or not said.get("files"))) or mentioned
     thread = said.get("thread_ts")
     if mentioned and not direct:
         thread = thread or ts

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Final
 
 from vtoc_bots import PluginManifest, Settings, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.telegram.settings import TelegramSettings
+
+MODULE: Final = "vtoc_bots.plugins.telegram.transport"
 
 manifest = PluginManifest(
     summary="Operators in Telegram",
@@ -26,8 +29,8 @@ def telegram_spec(settings: TelegramSettings, public_url: str | None) -> Transpo
 
     def opened(context: TransportContext) -> Transport:
         # The SDK takes a third of a second to import: only a process that talks to Telegram pays.
-        module = importlib.import_module("vtoc_bots.plugins.telegram.transport")
+        module = importlib.import_module(MODULE)
         transport: Transport = module.TelegramTransport(context, settings, public_url)
         return transport
 
-    return TransportSpec("telegram", opened, account=settings.bot_id or "unknown")
+    return TransportSpec("telegram", opened, account=settings.bot_id or "unknown", imports=MODULE)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from telegram.error import TelegramError
 
-from vtoc_bots import Attachment, Inbox, Message, TransportContext
-from vtoc_bots.plugins.telegram.api import TelegramBot
+from vtoc_bots import (
+    Attachment,
+    Attachments,
+    Inbox,
+    Message,
+    TransientError,
+    TransportContext,
+    check_size,
+)
+from vtoc_bots.plugins.telegram.api import TelegramBot, send_error
 from vtoc_bots.plugins.telegram.wire import Me, Migrated, Received, is_for_us, message_from_update
 
 logger = structlog.get_logger(__name__)
 
-MOST_BYTES: Final = 10 * 2**20
-"""Of a file that is fetched; the Bot API itself gives 20 MB at most."""
 MOST_ALBUMS: Final = 256
 FETCH_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 5.0
@@ -36,7 +41,7 @@ class Intake:
         moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
         self._bot, self._me, self._inbox = bot, me, inbox
-        self._blobs, self._clock = context.blobs, context.clock
+        self._files, self._clock = Attachments(context.blobs, FETCH_SECONDS), context.clock
         self._moved = moved
         self._albums: OrderedDict[str, None] = OrderedDict()
         self.seen = 0
@@ -76,32 +81,18 @@ class Intake:
         return received.album in self._albums
 
     async def _with_files(self, message: Message, files: tuple[str, ...]) -> Message:
-        fetched = [
-            await self._fetched(attachment, file_id)
-            for attachment, file_id in zip(message.attachments, files, strict=True)
-        ]
-        return replace(message, attachments=tuple(fetched))
+        ids = dict(zip(message.attachments, files, strict=True))
 
-    async def _fetched(self, attachment: Attachment, file_id: str) -> Attachment:
-        """The attachment with its blob; without one where it is too large or can't be had, so that the words arrive."""
-        if attachment.size > MOST_BYTES:
-            logger.info("file_too_large", size=attachment.size)
-            return attachment
-        try:
-            data = await asyncio.wait_for(self._bytes(file_id), FETCH_SECONDS)
-        except (TelegramError, TimeoutError) as error:
-            logger.warning("file_not_fetched", size=attachment.size, error=str(error) or "no answer")
-            return attachment
-        if len(data) > MOST_BYTES:
-            return replace(attachment, size=len(data))
-        blob = await self._blobs.put(data, attachment.content_type)
-        return replace(attachment, size=len(data), blob=blob)
+        async def fetch(attachment: Attachment) -> bytes:
+            try:
+                file = await self._bot.get_file(ids[attachment])
+                check_size(file.file_size or 0)  # a self-hosted Bot API gives 2 GB
+                return bytes(await file.download_as_bytearray())
+            except TelegramError as error:
+                logger.warning("file_not_fetched", error=str(send_error(error)))
+                raise TransientError("Telegram does not give it") from error
 
-    async def _bytes(self, file_id: str) -> bytes:
-        file = await self._bot.get_file(file_id)
-        if (file.file_size or 0) > MOST_BYTES:
-            raise TelegramError(f"the file has {file.file_size:,} bytes")
-        return bytes(await file.download_as_bytearray())
+        return await self._files.taken(message, fetch)
 
     async def _answer(self, callback_id: str) -> None:
         """End the waiting sign on the button; the message is stored already, so nothing is lost where this fails."""

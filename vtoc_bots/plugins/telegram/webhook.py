@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
+from vtoc_bots import read_body
 from vtoc_bots.plugins.telegram.intake import Intake
 
 PATH: Final = "/telegram/webhook"
@@ -29,14 +30,7 @@ class Webhook:
         self._check(request.headers.get(HEADER))
         if self.intake is None:
             raise web.HTTPServiceUnavailable(text="not receiving yet", headers={"Retry-After": "1"})
-        if (request.content_length or 0) > MOST_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MOST_BYTES, request.content_length or 0)
-        body = bytearray()
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                raise web.HTTPRequestEntityTooLarge(MOST_BYTES, len(body))
-        await self.intake.take(_update(bytes(body)))
+        await self.intake.take(_update(await read_body(request, MOST_BYTES)))
         return web.Response()
 
     def _check(self, given: str | None) -> None:
@@ -50,9 +44,9 @@ class Webhook:
 
 def _update(body: bytes) -> Mapping[str, Any]:
     try:
-        update = json.loads(body)
-    except (ValueError, RecursionError):
-        raise web.HTTPBadRequest(text="this is not JSON") from None
+        update = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise web.HTTPBadRequest(text="this is not JSON in UTF-8") from None
     if not isinstance(update, dict) or type(update.get("update_id")) is not int:
         raise web.HTTPBadRequest(text="this is not an update of the Bot API")
     return update

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from typing import Final
 
 from vtoc_bots import PluginManifest, Settings, TerminalOptions, Transport, TransportContext, TransportSpec, hookimpl
 from vtoc_bots.plugins.terminal.seat import TRANSPORT, TerminalSeat
 from vtoc_bots.plugins.terminal.settings import TerminalSettings
+
+MODULE: Final = "vtoc_bots.plugins.terminal.start"
 
 manifest = PluginManifest(summary="The operator's terminal: a prompt, or piped lines")
 
@@ -28,8 +31,8 @@ def terminal_spec(
 
     def opened(context: TransportContext) -> Transport:
         # prompt_toolkit, Rich and markdown-it take a fifth of a second to import: only a process with a terminal pays.
-        start = importlib.import_module("vtoc_bots.plugins.terminal.start")
+        start = importlib.import_module(MODULE)
         transport: Transport = start.terminal_transport(context, seat, options, station, settings)
         return transport
 
-    return TransportSpec(TRANSPORT, opened, account=seat.data_id, queue=seat.queue)
+    return TransportSpec(TRANSPORT, opened, account=seat.data_id, queue=seat.queue, imports=MODULE)

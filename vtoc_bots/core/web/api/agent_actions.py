@@ -108,7 +108,7 @@ async def list_tools(call: Call) -> list[Tool]:
     return [*playbook_tools(call), *action_tools(call)]
 
 
-@operation("POST", "/agent-actions/execute", level=Level.OPERATOR, status=202, keyed=True)
+@operation("POST", "/agent-actions/execute", level=Level.OPERATOR, status=202, keyed=True, starts=True)
 async def execute_action(call: Call, body: Execute) -> Executed:
     """Execute a playbook or action, as a run that is stored before the answer is given.
 

@@ -99,7 +99,7 @@ class Cancelled(Answered):
     cancelling: bool = Field(description="False: it had ended already")
 
 
-@operation("POST", "/runs", level=Level.OPERATOR, status=202, keyed=True)
+@operation("POST", "/runs", level=Level.OPERATOR, status=202, keyed=True, starts=True)
 async def start_run(call: Call, body: StartRun) -> RunDocument:
     """Start a run of a playbook.
 

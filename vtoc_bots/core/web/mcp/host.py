@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,16 +16,16 @@ from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.settings import Settings, Words
 from vtoc_bots.core.web.auth import Principal
+from vtoc_bots.core.web.bodies import read_body
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.mcp.asgi import Exchange
-from vtoc_bots.core.web.mcp.caller import Caller
+from vtoc_bots.core.web.mcp.caller import OURS, Caller
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal
 
 logger = structlog.get_logger(__name__)
 
 PATH: Final = "/mcp"
-BODY_SECONDS: Final = 30.0
 OPEN_SECONDS: Final = 20.0
 STILL_SECONDS: Final = 20.0
 """How often the credential of an open stream is looked at again."""
@@ -55,14 +56,15 @@ class McpSettings(BaseModel):
 class McpHost:
     """Speaks MCP for one process."""
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, parts: Parts, dropped: Callable[[], None]) -> None:
         own = settings.read(McpSettings)
         public = None if settings.public_url is None else urlsplit(settings.public_url)
-        self._parts = parts
+        self._parts, self._dropped = parts, dropped
+        self.catalogue = OURS
+        """What is offered besides the playbooks; a test may offer more."""
         self._hosts = {*_LOOPBACK, *(name.lower() for name in own.hosts), *([public.netloc] if public else [])}
         self._origins = {*own.origins, *([f"{public.scheme}://{public.netloc}"] if public else [])}
-        self.serving: Any = None
-        """The open sessions; a test may put others in their place."""
+        self._serving: Any = None
         self._wanted, self._settled = asyncio.Event(), asyncio.Event()
         self._why_not = "MCP is ending here"
 
@@ -82,13 +84,13 @@ class McpHost:
             self._why_not = INSTALL
             self._settled.set()
             await asyncio.Event().wait()
-        async with sessions.open_sessions() as serving:
-            self.serving = self.serving or serving
+        async with sessions.open_sessions(self._parts.clock, self._dropped) as serving:
+            self._serving = serving
             self._settled.set()
             try:
                 await asyncio.Event().wait()
             finally:
-                self.serving = None
+                self._serving = None
                 self._settled.clear()
 
     async def _served(self) -> Any:
@@ -99,9 +101,9 @@ class McpHost:
                 await self._settled.wait()
         except TimeoutError:
             raise Refusal(503, "MCP is starting or ending here; try again", {"Retry-After": "2"}) from None
-        if self.serving is None:
+        if self._serving is None:
             raise Refusal(503, self._why_not)
-        return self.serving
+        return self._serving
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the protocol."""
@@ -110,11 +112,7 @@ class McpHost:
         principal = await self._parts.authenticator.principal(authorization)
         station = station_of(principal, station_named(None, request.headers), await self._parts.people.stations())
         serving = await self._served()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await request.read()
-        except TimeoutError:
-            raise Refusal(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+        body = await read_body(request, request.client_max_size)
 
         async def still() -> bool:
             try:
@@ -123,9 +121,9 @@ class McpHost:
                 return False
             return True
 
-        caller = Caller(self._parts, principal, station)
+        caller = Caller(self._parts, principal, station, self.catalogue)
         exchange = Exchange(request, body, still, STILL_SECONDS)
-        return await exchange.run(serving.application, **serving.scope(caller))
+        return await exchange.run(serving.application, **serving.scope(caller, still))
 
     def _check_place(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else's makes a browser send: DNS rebinding, foreign origins."""
@@ -146,7 +144,8 @@ class McpHost:
                 raise
             raise VtocError(INSTALL) from error
         principal = Principal(operator, station, f"operator:{operator.id}")
-        await sessions.speak_stdio(Caller(self._parts, principal, station))
+        caller = Caller(self._parts, principal, station, self.catalogue)
+        await sessions.speak_stdio(caller, self._parts.clock)
 
 
 def _is_sdk(error: ModuleNotFoundError) -> bool:

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+import orjson
+from pydantic import BaseModel, Field, ValidationError
 
+from vtoc_bots.core.access import Ask, Level
+from vtoc_bots.core.errors import Forbidden, UsageError
+from vtoc_bots.core.playbooks.actions import explain
 from vtoc_bots.core.store.approvals import ApprovalRows
 from vtoc_bots.core.tracks.merger import TrackMerger
 from vtoc_bots.core.web.api import events, runs, sources, stations, views
 from vtoc_bots.core.web.documents import Answered, Json, Moment, Page, Query
+from vtoc_bots.core.web.mcp.offers import DIALECT, JSON, Client, Contents, Given
 from vtoc_bots.core.web.typed import Call, Operation, operation
 
 AIR: Final = ("adsb", "cot")
@@ -117,14 +122,31 @@ class Lookup:
     """An operation as a tool, and as the resource of that address where it has one."""
 
     operation: Operation
-    address: str | None = None
+    place: str | None = None
     """After ``vtoc://``; parts in braces are the operation's own."""
     changes: bool = False
+    decides: bool = False
+    content_type: str = JSON
 
     @property
-    def is_template(self) -> bool:
-        """Whether its address has parts to be filled in."""
-        return self.address is not None and "{" in self.address
+    def name(self) -> str:
+        """The operation's id."""
+        return self.operation.id
+
+    @property
+    def title(self) -> str:
+        """The operation's summary."""
+        return self.operation.summary
+
+    @property
+    def description(self) -> str:
+        """All that the operation says of itself."""
+        return f"{self.operation.summary}. {self.operation.description}".strip()
+
+    @property
+    def address(self) -> str | None:
+        """Its URI or template."""
+        return None if self.place is None else f"{SCHEME}://{self.place}"
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -136,13 +158,38 @@ class Lookup:
             schema.pop("title", None)
             schema.pop("description", None)
         properties = dict(schema.get("properties", {}))
-        paths = [name for name in self.operation.path_types if name != "slug" or self.address == "stations/{slug}"]
+        paths = [name for name in self.operation.path_types if name != "slug" or self.place == "stations/{slug}"]
         for name in paths:
             properties[name] = self.operation.path_types[name].json_schema()
         schema["properties"] = properties
         schema["required"] = [*schema.get("required", []), *paths]
         schema["additionalProperties"] = False
-        return schema
+        return {"$schema": DIALECT, **schema}
+
+    def ask(self, arguments: Mapping[str, Any] | None) -> Ask:
+        """The same as for the API's operation."""
+        level = Level(self.operation.level)
+        return Ask(f"api:{self.operation.id}", level, frozenset(), arguments, transport="mcp")
+
+    async def use(self, call: Call, arguments: Mapping[str, Any], client: Client) -> Given:
+        """Its document."""
+        document = await self.document(call, arguments)
+        return Given((_written(document),), document)
+
+    async def read(self, call: Call, uri: str, parts: Mapping[str, str]) -> Contents:
+        """Its document as JSON."""
+        return Contents(uri, JSON, _written(await self.document(call, parts)))
+
+    async def document(self, call: Call, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What the operation answers. Raises UsageError for wrong arguments, Forbidden for another station."""
+        here = call.station.slug
+        try:
+            values = self.values(arguments, here)
+        except ValidationError as error:
+            raise UsageError(f"{self.name}: {explain(error)}") from error
+        if values.get("slug", here) != here:
+            raise Forbidden(f"this credential is for station {here} and for no other")
+        return document_of(self.operation, await self.operation.call(call, **values))
 
     def values(self, arguments: Mapping[str, Any], slug: str) -> dict[str, Any]:
         """What the operation is called with besides the call. Raises pydantic's ValidationError."""
@@ -183,20 +230,12 @@ LOOKUPS: Final[Mapping[str, Lookup]] = {
 """By their operation's id, which is the tool's name."""
 
 
-def lookup_at(uri: str) -> tuple[Lookup, dict[str, str]] | None:
-    """The resource of an address, with the parts of it; None where there is none."""
-    scheme, separator, place = uri.partition("://")
-    if scheme != SCHEME or not separator:
-        return None
-    given = place.rstrip("/").split("/")
-    for lookup in LOOKUPS.values():
-        wanted = [] if lookup.address is None else lookup.address.split("/")
-        if len(wanted) != len(given):
-            continue
-        parts = {want[1:-1]: got for want, got in zip(wanted, given, strict=True) if want.startswith("{")}
-        if all(want.startswith("{") or want == got for want, got in zip(wanted, given, strict=True)):
-            return lookup, parts
-    return None
+LISTED: Final[Mapping[str, str]] = {"run_id": "list_runs", "source_id": "list_sources"}
+"""What lists the values that a part of an address may have."""
+
+
+def _written(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
 def document_of(operation: Operation, result: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -10,47 +10,81 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.web.mcp.asgi import Application
+from vtoc_bots.core.web.mcp.book import IDLE_SECONDS, SessionBook
 from vtoc_bots.core.web.mcp.caller import Caller
+from vtoc_bots.core.web.mcp.looks import Lookers, Still
+from vtoc_bots.core.web.mcp.memory import EventMemory
 from vtoc_bots.core.web.mcp.server import Context, make_server
+from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 
 MOST_SESSIONS: Final = 200
-IDLE_SECONDS: Final = 600.0
+RETRY_MILLISECONDS: Final = 1000
+"""After which a client is to take up a stream that broke."""
 _CALLER: Final = "vtoc_caller"
+_STILL: Final = "vtoc_still"
 
 
 class Serving:
     """The server over HTTP, while its sessions are held."""
 
-    def __init__(self, manager: StreamableHTTPSessionManager) -> None:
-        self.application: Application = manager.asgi_app
+    def __init__(self, application: Application) -> None:
+        self.application = application
 
-    def scope(self, caller: Caller) -> dict[str, Any]:
+    def scope(self, caller: Caller, still: Still) -> dict[str, Any]:
         """What a request's scope says of who asks: the SDK keeps sessions to their owner by `user`."""
         token = AccessToken(token="", client_id=caller.principal.actor, scopes=[])
-        return {_CALLER: caller, "user": AuthenticatedUser(token)}
+        return {_CALLER: caller, _STILL: still, "user": AuthenticatedUser(token)}
+
+
+class _Manager(StreamableHTTPSessionManager):
+    """Gives every session a memory of its own: the SDK would give all of them one, in which their streams mix."""
+
+    def __init__(self, server: Server[Any], memory: EventMemory) -> None:
+        self._memory = memory
+        super().__init__(
+            server, max_sessions=MOST_SESSIONS, session_idle_timeout=IDLE_SECONDS, retry_interval=RETRY_MILLISECONDS
+        )
+
+    @property
+    def event_store(self) -> EventStore | None:
+        """Another one whenever a session is made."""
+        return self._memory.part()
+
+    @event_store.setter
+    def event_store(self, given: EventStore | None) -> None:
+        """The SDK's constructor sets what it was given, which is none."""
 
 
 @asynccontextmanager
-async def open_sessions(server: Server[Any] | None = None) -> AsyncIterator[Serving]:
-    """Hold the sessions of our server, or of another one that stands in for it in a test."""
-    manager = StreamableHTTPSessionManager(
-        server or make_server(_caller_of), max_sessions=MOST_SESSIONS, session_idle_timeout=IDLE_SECONDS
-    )
-    async with manager.run():
-        yield Serving(manager)
+async def open_sessions(clock: Clock, dropped: Callable[[], None]) -> AsyncIterator[Serving]:
+    """Hold the sessions; `dropped` counts the events that were let go to keep within bounds."""
+    book, lookers = SessionBook(clock), Lookers(clock)
+    server = make_server(_caller_of, book, Subscriptions(_whose, book, lookers))
+    manager = _Manager(server, EventMemory(dropped))
+    async with manager.run(), lookers.held():
+        yield Serving(book.before(manager.asgi_app))
 
 
-async def speak_stdio(caller: Caller) -> None:
+async def speak_stdio(caller: Caller, clock: Clock) -> None:
     """Serve stdin and stdout for one caller, until stdin ends."""
 
     async def known(ctx: Context) -> Caller:
         return caller
 
-    server = make_server(known)
-    async with stdio_server() as (read, write):
+    async def holds() -> bool:
+        return True
+
+    async def whose(ctx: Context) -> tuple[Caller, Still]:
+        return caller, holds
+
+    book, lookers = SessionBook(clock), Lookers(clock)
+    server = make_server(known, book, Subscriptions(whose, book, lookers))
+    async with lookers.held(), stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 
@@ -58,3 +92,9 @@ async def _caller_of(ctx: Context) -> Caller:
     """Who sent the request that is being answered."""
     caller: Caller = ctx.request.scope[_CALLER]  # type: ignore[union-attr]  # every request comes through the bridge
     return caller
+
+
+async def _whose(ctx: Context) -> tuple[Caller, Still]:
+    """And whether their credential holds."""
+    still: Still = ctx.request.scope[_STILL]  # type: ignore[union-attr]  # every request comes through the bridge
+    return await _caller_of(ctx), still

@@ -1,0 +1,42 @@
+"""Functions of custom sources, as somebody would write them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from vtoc_bots import Card, TelemetryEvent
+from vtoc_bots.plugins.connectors.custom import CustomContext
+
+
+async def patrol(context: CustomContext) -> Any:
+    """Collects a boat, and says what it was asked in whose sector."""
+    if context.verb == "collect":
+        return [boat(context, "b-1")]
+    where = None if context.station is None else context.station.slug
+    said = f"{context.verb} {context.options['sector']} at {where}, asked <{context.prompt}>"
+    if context.verb == "broadcast":
+        return Card.of("Boats", said)
+    return {"sector": context.options["sector"]} if context.prompt == "as data" else said
+
+
+async def stream(context: CustomContext) -> AsyncIterator[TelemetryEvent]:
+    """Yields boats."""
+    for number in range(3):
+        yield boat(context, f"b-{number}")
+
+
+async def wrong(context: CustomContext) -> Any:
+    """Gives what nobody can use."""
+    return 7 if context.verb == "analyze" else [{"id": "b-1"}]
+
+
+def blocking(context: CustomContext) -> Any:
+    """Is no asynchronous function."""
+    return []
+
+
+def boat(context: CustomContext, name: str) -> TelemetryEvent:
+    """A boat where the station is."""
+    now = context.clock.now()
+    return TelemetryEvent(name, "harbour", "another", "custom", event_time=now, latitude=43.6, longitude=1.4)

@@ -1,0 +1,36 @@
+"""What an agent may do for a person, as its model is told of it, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vtoc_bots.core.cards import Card
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A tool as an agent's model is told of it. `schema` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a looking-up command answered, in words; `private` where it is for the asker alone."""
+
+    text: str
+    private: bool = False
+    exercise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A command for the asker to confirm by a button of that label; `card` says what it would do."""
+
+    label: str
+    command: str
+    card: Card

@@ -1,0 +1,98 @@
+"""What is remembered of sessions before the protocol of 2026: their version, what they want logged, what they watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.context import ServerRequestContext as Context
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types import LoggingLevel
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+from vtoc_bots.core.ports import Clock
+from vtoc_bots.core.web.mcp.asgi import Application, Message, Receive, Send
+from vtoc_bots.core.web.mcp.looks import Looks
+
+IDLE_SECONDS: Final = 600.0
+"""After which a session without a request or an open stream ends."""
+_SESSION: Final = MCP_SESSION_ID_HEADER.lower().encode()
+_VERSION: Final = MCP_PROTOCOL_VERSION_HEADER.lower().encode()
+
+
+@dataclass(slots=True)
+class Session:
+    """One session."""
+
+    version: str
+    seen_at: float
+    level: LoggingLevel | None = None
+    looks: Looks | None = None
+    open: int = 0
+    """Requests and streams of it now."""
+
+
+class SessionBook:
+    """The sessions of a process; that of stdio has no name and does not end."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+
+    def of(self, ctx: Context[Any, Any]) -> Session:
+        """The session of a request."""
+        name = "" if ctx.request is None else ctx.request.headers.get(MCP_SESSION_ID_HEADER, "")
+        found = self._sessions.get(name)
+        if found is None:
+            self._forget()
+            found = self._sessions[name] = Session(ctx.protocol_version, self._clock.monotonic())
+        return found
+
+    async def note(self, ctx: Context[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware of the server: remember the session of whatever comes with a version that was agreed on."""
+        if ctx.method != "initialize" and ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            session = self.of(ctx)
+            session.version, session.seen_at = ctx.protocol_version, self._clock.monotonic()
+        return await call_next(ctx)
+
+    def here(self, session: Session) -> Callable[[], bool]:
+        """Whether a session is still known."""
+        return lambda: any(each is session for each in self._sessions.values()) and not self._is_over(session)
+
+    def before(self, application: Application) -> Application:
+        """The application, told of each request that its session speaks the version that was agreed on with it.
+
+        So says the protocol for clients that name none; for one that names another, it is what they can read.
+        """
+
+        async def with_version(scope: Message, receive: Receive, send: Send) -> Any:
+            name = next((value for key, value in scope["headers"] if key == _SESSION), b"").decode("latin-1")
+            session = self._sessions.get(name) if name else None
+            if session is None:
+                return await application(scope, receive, send)
+            session.open += 1
+            try:
+                return await application(_spoken(scope, session.version), receive, send)
+            finally:
+                session.open -= 1
+                session.seen_at = self._clock.monotonic()
+
+        return with_version
+
+    def _is_over(self, session: Session) -> bool:
+        stdio = self._sessions.get("") is session
+        return not stdio and not session.open and self._clock.monotonic() - session.seen_at > IDLE_SECONDS
+
+    def _forget(self) -> None:
+        self._sessions = {name: each for name, each in self._sessions.items() if not self._is_over(each)}
+
+
+def _spoken(scope: Message, version: str) -> Message:
+    named = next((value for key, value in scope["headers"] if key == _VERSION), version.encode()).decode("latin-1")
+    if named not in HANDSHAKE_PROTOCOL_VERSIONS:  # the SDK refuses it
+        return scope
+    headers = [(key, value) for key, value in scope["headers"] if key != _VERSION]
+    return {**scope, "headers": [*headers, (_VERSION, version.encode())]}

@@ -1,0 +1,63 @@
+"""Actions: answer a question by a model that may use the asker's commands, and show the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from vtoc_bots import ActionContext, ActionSpec, Block, Button, Buttons, Card, Severity, Text, UsageError, action
+from vtoc_bots.plugins.agent.model import Model
+from vtoc_bots.plugins.agent.settings import AgentSettings
+from vtoc_bots.plugins.agent.talk import Answer, Budget, Talk
+
+LONGEST_QUESTION: Final = 4_000
+LONGEST_ANSWER: Final = 6_000
+
+
+def agent_actions(
+    model: Model, settings: AgentSettings, lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
+) -> tuple[ActionSpec, ...]:
+    """The actions over a model."""
+
+    @action("agent.answer", level="observer", sends="the question and what is looked up for it, to the language model")
+    async def answer(
+        ctx: ActionContext,
+        question: str,
+        calls: int | None = None,
+        tokens: int | None = None,
+        within: timedelta | None = None,
+    ) -> Answer:
+        """Answer a question with the asker's rights: look things up, and propose what does more."""
+        if not question.strip() or len(question) > LONGEST_QUESTION:
+            raise UsageError(f"a question has 1 to {LONGEST_QUESTION:,} characters, this has {len(question):,}")
+        seconds = settings.seconds if within is None else within.total_seconds()
+        return await Talk(
+            ctx, model, question, Budget(calls or settings.calls, tokens or settings.tokens, seconds)
+        ).go()
+
+    return replace(answer, lifespan=lifespan), card
+
+
+@action("agent.card")
+async def card(ctx: ActionContext, answer: Answer) -> Card:
+    """Show an answer, with the plan of each thing that it proposes and a button that confirms it."""
+    blocks: list[Block | str] = []
+    if answer.text:
+        cut = len(answer.text) > LONGEST_ANSWER
+        blocks.append(answer.text[:LONGEST_ANSWER] + ("…" if cut else ""))
+    if answer.stopped:
+        blocks.append(answer.stopped)
+    for each in answer.proposals:
+        blocks += [Text(text=f"**{each.card.title}**"), *each.card.blocks]
+        blocks.append(Buttons(buttons=(Button(label=each.label, command=each.command, style="good", once=True),)))
+    return Card.of(
+        "" if not answer.stopped else "No answer yet",
+        *blocks,
+        severity=Severity.WARNING if answer.stopped else Severity.PLAIN,
+        private=answer.private,
+        exercise=answer.exercise,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -113,10 +113,12 @@ def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) 
     return effects
 
 
-def add_prompt(effects: Effects, run: ClaimedRun, parked: Parked) -> None:
-    """Put a waiting step's question to the conversation; the next plain message there answers it."""
-    card = Card.of(run.title, parked.prompt or "", "Answer here.", private=run.private, asks=True)
-    add_run_outbound(effects, run, f"prompt:{parked.step}", OutboundKind.APPROVAL, card)
+def add_prompts(effects: Effects, run: ClaimedRun, steps: Iterable[Parked]) -> None:
+    """Put the questions of waiting steps to the conversation; the next plain message there answers one."""
+    for parked in steps:
+        if parked.prompt:
+            card = Card.of(run.title, parked.prompt, "Answer here.", private=run.private, asks=True)
+            add_run_outbound(effects, run, f"prompt:{parked.step}", OutboundKind.APPROVAL, card)
 
 
 def result_card(run: ClaimedRun, state: str, card: Mapping[str, Any] | None, error: str | None) -> Card:

@@ -42,7 +42,7 @@ from vtoc_bots.core.playbooks.inquiries import inquiry_of, is_carried, kept_of, 
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import plan, retry_at
-from vtoc_bots.core.playbooks.progress import ProgressBoard, add_prompt
+from vtoc_bots.core.playbooks.progress import ProgressBoard, add_prompts
 from vtoc_bots.core.playbooks.step_context import StepContext
 from vtoc_bots.core.ports import Clock, Services
 from vtoc_bots.core.questions import PersonNeeded
@@ -199,12 +199,10 @@ class _Advance:
         """The rows of a decision: its steps go with the next write, its questions are put at once."""
         for settled in changes.settled:
             self._keep(StepRow(settled.step, settled.index, settled.state, 1, settled.output, None, None, None))
-        prompts = [parked for parked in changes.parked if parked.prompt]
-        if changes.asks or changes.lapsed or prompts:
+        if changes.asks or changes.lapsed or any(parked.prompt for parked in changes.parked):
             await self._store_all()
             effects = self._runner._approvals.effects(self._run, changes)
-            for parked in prompts:
-                add_prompt(effects, self._run, parked)
+            add_prompts(effects, self._run, changes.parked)
             # Before the rows that say it was asked: who takes the run over in between asks again, by the same key.
             await self._move("ready", effects=effects)
             await self._runner._approvals.lapse(self._run.id, changes.lapsed)

@@ -113,6 +113,9 @@ async def test_mistakes_and_lacking_rights_are_told_in_words(api: Api, era: str)
     async with client(api, era) as mcp:
         bad = await mcp.call_tool("count", {"n": "many"})
         assert bad.is_error
+        long = await mcp.call_tool("count", {"n": 2**70})
+        assert long.is_error
+        assert "it must fit in 64 bits" in long.content[0].text  # type: ignore[union-attr]  # it is a text
         assert api.centre.plugin.calls == []
 
 

@@ -173,6 +173,11 @@ class SourceEntry:
         """``file:line`` of the entry."""
         return self.document.where("sources", self.slug)
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What stands of it in the source's row, for whoever has no configuration file."""
+        return {"chatkit_channel": self.chatkit_channel}
+
     def read(self, model: builtins.type[M]) -> M:
         """The connector's own keys as its settings model. Raises ConfigError naming every wrong key and its line."""
         value, problems = validate(model, self.document, ("sources", self.slug), dict(self.options))

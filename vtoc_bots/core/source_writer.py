@@ -53,6 +53,6 @@ class SourceWriter:
 
     async def _source_id(self, session: Any, slug: str, source_type: str) -> UUID:
         if slug not in self._ids:
-            row = await telemetry.ensure_source(session, slug, source_type, self._entry.mode, {})
+            row = await telemetry.ensure_source(session, slug, source_type, self._entry.mode, self._entry.kept)
             self._ids[slug] = row["id"]
         return self._ids[slug]

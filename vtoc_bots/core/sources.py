@@ -77,6 +77,8 @@ class Sources:
         """Read every live source, each while this process holds its lease, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for entry in self._entries:
+                if entry.schedule or entry.broadcast:
+                    logger.warning("source_setting_without_effect", source=entry.slug, settings="schedule, broadcast")
                 if entry.mode == "online":
                     group.create_task(self._keep(entry), name=f"source:{entry.slug}")
             await asyncio.Event().wait()
@@ -258,7 +260,7 @@ class Sources:
 
     async def _was_replayed(self, entry: SourceEntry, station: Station, digest: str) -> bool:
         async with self._store.session(station) as session:
-            row = await telemetry.ensure_source(session, entry.slug, entry.type, "offline", {})
+            row = await telemetry.ensure_source(session, entry.slug, entry.type, "offline", entry.kept)
         return bool(row["configuration"].get(REPLAYED) == digest)
 
     async def _replay_once(self, entry: SourceEntry, station: Station, digest: str) -> None:
@@ -270,7 +272,7 @@ class Sources:
             count += 1
         latest, positions = states.take()
         async with self._store.session(station) as session:
-            source_id = (await telemetry.ensure_source(session, entry.slug, entry.type, "offline", {}))["id"]
+            source_id = (await telemetry.ensure_source(session, entry.slug, entry.type, "offline", entry.kept))["id"]
             await telemetry.clear(session, source_id)
             for start in range(0, len(positions), 5000):
                 await telemetry.add_events(session, source_id, positions[start : start + 5000])

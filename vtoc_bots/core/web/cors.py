@@ -12,7 +12,7 @@ from aiohttp.hdrs import VARY
 PREFIXES: Final = ("/api/v1", "/chatkit")
 MAX_AGE_SECONDS: Final = 600
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
-_EXPOSED: Final = "X-Correlation-Id, Retry-After, Location, Content-Disposition"
+_EXPOSED: Final = "X-Correlation-Id, X-Next-Cursor, Link, Retry-After, Location, Content-Disposition"
 _ALWAYS_HEADERS: Final = "authorization, content-type, idempotency-key"
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+){0,30}")
 

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from vtoc_bots.core.access import Ask, Decision, Station, Verdict
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.errors import Forbidden, NotFound
@@ -68,8 +66,7 @@ class Caller:
         if offer is None:
             raise NotFound(f"there is no tool {name[:200]}")
         with span(f"mcp {name}", **{"bot.platform": "mcp", "bot.operation": name}):
-            about = orjson.dumps([name, dict(arguments)], option=orjson.OPT_SORT_KEYS)
-            call = self._call(key, hashlib.sha256(about).hexdigest())
+            call = self._call(key)
             subject = f"tool:{name}"
             await self._decided(call, "mcp.call", subject, offer.ask(arguments), arguments, general=offer.decides)
             try:
@@ -82,7 +79,7 @@ class Caller:
         """Read a resource. Raises as `call` does."""
         offer, parts = self._found(uri)
         with span("mcp read", **{"bot.platform": "mcp", "bot.operation": offer.name}):
-            call = self._call(None, "")
+            call = self._call()
             await self._decided(call, "mcp.read", f"resource:{uri[:400]}", offer.ask(parts), parts)
             return await offer.read(call, uri, parts)
 
@@ -90,15 +87,13 @@ class Caller:
         """A prompt and its words. Raises NotFound for an unknown one, Forbidden, and what it raises."""
         found = self._prompt(name)
         with span("mcp prompt", **{"bot.platform": "mcp", "bot.operation": name}):
-            await self._decided(
-                self._call(None, ""), "mcp.prompt", f"prompt:{name}", found.ask(), arguments, general=True
-            )
+            await self._decided(self._call(), "mcp.prompt", f"prompt:{name}", found.ask(), arguments, general=True)
             return found, await found.said(arguments, self.read)
 
     async def watch(self, uri: str) -> str:
         """Note that the caller wants to know when a resource changes; how it is now. Raises as `read` does."""
         offer, parts = self._found(uri)
-        call = self._call(None, "")
+        call = self._call()
         await self._decided(call, "mcp.watch", f"resource:{uri[:400]}", offer.ask(parts), parts)
         return _digest(await offer.read(call, uri, parts))
 
@@ -108,7 +103,7 @@ class Caller:
         decision = await self._parts.access.decide(self.principal.operator, self._station, offer.ask(parts))
         if not decision.at_once:
             raise refused(decision)
-        return _digest(await offer.read(self._call(None, ""), uri, parts))
+        return _digest(await offer.read(self._call(), uri, parts))
 
     async def suggest_part(self, address: str, part: str, begun: str) -> list[str]:
         """What a part of a resource's template may be, beginning so. Raises NotFound for an unknown template."""
@@ -117,7 +112,7 @@ class Caller:
         values = [self._station.slug] if part == "slug" else []
         if part in LISTED:
             lookup = LOOKUPS[LISTED[part]]
-            call, arguments = self._call(None, ""), {"limit": MOST_SUGGESTED}
+            call, arguments = self._call(), {"limit": MOST_SUGGESTED}
             await self._decided(call, "mcp.read", f"completion:{lookup.name}", lookup.ask(arguments), arguments)
             values = [str(each["id"]) for each in (await lookup.document(call, arguments))["items"]]
         return [value for value in values if value.startswith(begun)]
@@ -149,8 +144,8 @@ class Caller:
             raise NotFound(f"there is no prompt {name[:200]}")
         return found
 
-    def _call(self, key: str | None, digest: str) -> Call:
-        return Call(None, self._parts, self.principal, self._station, new_id(), key, digest)
+    def _call(self, key: str | None = None) -> Call:
+        return Call(None, self._parts, self.principal, self._station, new_id(), key)
 
     def _may(self, offer: Offer) -> bool:
         decision = self._decision(offer.ask(None))

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from vtoc_bots.core.access import Operator, Station
-from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.errors import TransientError, VtocError
 from vtoc_bots.core.settings import Settings, Words
 from vtoc_bots.core.web.auth import Principal
 from vtoc_bots.core.web.bodies import read_body
@@ -119,6 +119,8 @@ class McpHost:
                 await self._parts.authenticator.principal(authorization)
             except Refusal:
                 return False
+            except TransientError:  # nobody can say now; it is looked again soon
+                return True
             return True
 
         caller = Caller(self._parts, principal, station, self.catalogue)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
-
-import orjson
 
 from vtoc_bots.core.access import Ask
 from vtoc_bots.core.cards import Card
@@ -72,8 +71,8 @@ class PlaybookTool:
         if call.key is not None and not _KEY.fullmatch(call.key):
             raise UsageError("an idempotency key is 1 to 255 printable ASCII characters without spaces")
         whole = await self._completed(arguments, client)
-        about = orjson.dumps([self.playbook.id, whole], option=orjson.OPT_SORT_KEYS)
-        call = replace(call, digest=hashlib.sha256(about).hexdigest())
+        about = json.dumps([call.station.slug, self.playbook.id, whole], sort_keys=True)
+        call = replace(call, digest=hashlib.sha256(about.encode()).hexdigest())
         run_id = await start_playbook(call, self.playbook, whole)
         await _watched(call, run_id, len(self.playbook.every_step), client)
         run = await get_run.call(call, run_id=run_id)

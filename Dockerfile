@@ -3,9 +3,9 @@ FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/vtoc
 WORKDIR /src
-# The dependencies change seldom: they are a layer of their own.
-COPY requirements.txt .
-RUN /opt/vtoc/bin/pip install --require-hashes -r requirements.txt
+# The dependencies change seldom: they are a layer of their own. Those of the extras mcp and chatkit are among them.
+COPY requirements-image.txt .
+RUN /opt/vtoc/bin/pip install --require-hashes -r requirements-image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY vtoc_bots vtoc_bots
 COPY playbooks playbooks

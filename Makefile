@@ -43,5 +43,7 @@ hooks: $(STAMP)
 lock: $(STAMP)
 	$(VENV)/bin/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header -o requirements.txt pyproject.toml
 	$(VENV)/bin/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --extra dev --extra otel --extra mcp --extra chatkit -o requirements-dev.txt pyproject.toml
+	cp requirements-dev.txt requirements-image.txt
+	$(VENV)/bin/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --extra mcp --extra chatkit -o requirements-image.txt pyproject.toml
 
 .PHONY: help venv run test check bench hooks lock

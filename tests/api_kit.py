@@ -110,6 +110,11 @@ class Api:
         self.tokens[name] = made
         return made
 
+    async def revoke(self, name: str) -> None:
+        """End a token, as of now."""
+        await self.centre.runtime.store.execute("UPDATE vtoc.api_tokens SET revoked_at = now() WHERE name = $1", name)
+        self.centre.runtime.api.authenticator.forget()
+
 
 @asynccontextmanager
 async def open_api(

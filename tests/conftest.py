@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from tests import pooler_kit
 from vtoc_bots.core.store.urls import DatabaseUrls
@@ -17,6 +18,9 @@ pytest_plugins = ["vtoc_bots.testing.plugin"]
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=400, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+# With every variable of every frame, as is usual in a console, one takes half a second in which the loop stands still.
+ConsoleRenderer.get_active().exception_formatter = plain_traceback
 
 POOLED = {
     "test_store_pool",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from tests.discord_people import Person, until
 from tests.discord_server import TOKEN, FakeDiscord
 from vtoc_bots import ActionContext, Button, Buttons, Caps, Card, Context, action, command, hookimpl
 from vtoc_bots.core.access import Level
-from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.testing import Profile, World
@@ -50,17 +49,6 @@ class KitPlugin:
             return Card.of("Pages", f"This is page {page}.", Buttons(buttons=(turn,)))
 
         return (pages,)
-
-
-class AheadClock(SystemClock):
-    """The real clock, moved ahead by the test: for what is too long to be waited for."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        """The moved time."""
-        return super().now() + self.ahead
 
 
 class DiscordCentre(Centre):

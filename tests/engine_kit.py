@@ -69,7 +69,14 @@ class Post:
         self.store, self.transport, clock = store, transport, SystemClock()
         self.leases = ConversationLeases(store, "deliver", 15)
         keeper: LeaseKeeper[Held] = LeaseKeeper(lambda held: held.conversation, self.leases.renew, clock, 15)
-        self._deliverer = Deliverer(transport, OutboxRows(store), self.leases, keeper, clock, Metrics())
+        self.again: list[tuple[str, float]] = []
+        """What is to be tried again, and in how many seconds."""
+
+        def again(room: str, seconds: float) -> None:
+            self.again.append((room, seconds))
+
+        rows = OutboxRows(store)
+        self._deliverer = Deliverer(transport, rows, self.leases, keeper, clock, Metrics(), again=again)
 
     async def put(self, key: str, kind: str = "reply", title: str = "hello") -> None:
         """A card to be sent."""

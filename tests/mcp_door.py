@@ -42,6 +42,9 @@ class Door:
     async def token(self, request: web.Request) -> web.StreamResponse:
         """Client credentials for a token."""
         form = await request.post()
+        if self.token_fault == "500 once":
+            self.token_fault = ""
+            return web.json_response({"error": "broken"}, status=500)
         if self.token_fault == "500":
             return web.json_response({"error": "broken"}, status=500)
         if self.token_fault == "garbage":

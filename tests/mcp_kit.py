@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,42 +84,46 @@ class HttpServer:
     """The small server as a process that listens; it can be killed and started again on the same port."""
 
     def __init__(self, marks: Path) -> None:
-        self.port, self._marks = free_port(), marks
-        self._process: asyncio.subprocess.Process | None = None
+        self.port, self.marks = free_port(), marks
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its endpoint."""
         return f"http://127.0.0.1:{self.port}/mcp"
 
-    async def start(self) -> None:
-        """Start, and wait until it listens."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.mcp_server",
-            "http",
-            str(self.port),
+    def begin(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.mcp_server", "http", str(self.port)],
             cwd=ROOT,
-            env={**os.environ, "MARKS": str(self._marks)},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "MARKS": str(self.marks)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
-        async def listens() -> bool:
+    async def start(self) -> None:
+        """Start, and wait until it listens."""
+        self.begin()
+        await self.listens()
+
+    async def listens(self) -> None:
+        """Wait until it does."""
+
+        async def answers() -> bool:
             try:
                 async with aiohttp.ClientSession() as session, session.get(self.url):
                     return True
             except aiohttp.ClientError:
                 return False
 
-        await until(listens, 40, lambda: "the small server does not listen")
+        await until(answers, 40, lambda: "the small server does not listen")
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """End it as a crash does."""
         if self._process is not None:
             self._process.kill()
-            await self._process.wait()
+            self._process.wait(10)
             self._process = None
 
 
@@ -131,4 +135,4 @@ async def http_server(marks: Path) -> AsyncIterator[HttpServer]:
     try:
         yield server
     finally:
-        await server.kill()
+        server.kill()

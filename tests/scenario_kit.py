@@ -30,6 +30,18 @@ rules:
     effect: require-approval
     reason: The air picture goes out with a second pair of eyes.
 """
+HELD = """
+import asyncio
+from pathlib import Path
+
+
+async def hold(ctx) -> None:
+    '''Count boats until the gate is open.'''
+    await ctx.progress("Counting boats", 2, 3)
+    while not Path(__file__).with_name("gate").exists():
+        await asyncio.sleep(0.05)
+"""
+"""A playbook's only step: it goes on until the test opens the gate, so how far it is can be seen for as long."""
 
 
 class Stand(FakePlatform):
@@ -41,6 +53,8 @@ class Stand(FakePlatform):
     """How a missing value is asked for."""
     edits = True
     """Whether a message that was sent can be changed."""
+    shows_progress = True
+    """Whether people are shown how far a run is."""
     knows_everybody = False
     """Whether who is there needs no invitation."""
     stranger = "9999"
@@ -79,6 +93,7 @@ class Installation:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
+            "PYTHONPATH": str(self.folder),
             "DATABASE_URL": self._urls.main.text,
             "DATABASE_ADMIN_URL": self._urls.admin.text,
             "API_PORT": str(self.port),
@@ -104,6 +119,9 @@ class Installation:
         (config / "connectors.yml").write_text(json.dumps(sources))
         (config / "stations.yml").write_text(json.dumps({"stations": {"toc-s1": {"notices": [notices]}}}))
         (config / "policies.yml").write_text(POLICIES)
+        (self.folder / "held.py").write_text(HELD)
+        added = {"name": "Boats", "station_role": "ops", "entrypoint": "held:hold", "options": {"private": False}}
+        (config / "agentkit.yml").write_text(json.dumps({"playbooks": {"boats": added}}))
 
     async def start(self) -> None:
         """Start a process, and wait until it and every platform are ready."""
@@ -117,6 +135,10 @@ class Installation:
         await until(self._is_up, "the process did not become ready", self.log)
         for stand in self._stands.values():
             await asyncio.wait_for(stand.ready(), PATIENCE_SECONDS)
+
+    def open_gate(self) -> None:
+        """Let the playbook ``boats`` go on."""
+        (self.folder / "gate").touch()
 
     async def metrics(self) -> str:
         """What the process counts."""

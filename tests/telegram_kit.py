@@ -1,99 +1,26 @@
-"""People on Telegram, a transport on its own with a recording inbox, and updates as Telegram writes them."""
+"""People on Telegram, a transport on its own with an inbox in memory, and updates as Telegram writes them."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.passing_clock import PassingClock
 from tests.telegram_server import BOT_ID, BOT_NAME, TOKEN, BotApiServer, Shown
-from vtoc_bots import (
-    Accepted,
-    Card,
-    ConversationId,
-    Message,
-    NotFound,
-    Outbound,
-    OutboundKind,
-    Receipt,
-    TransportContext,
-)
+from vtoc_bots import Card, ConversationId, Outbound, OutboundKind, Receipt
 from vtoc_bots.plugins.telegram.settings import TelegramSettings
 from vtoc_bots.plugins.telegram.transport import TelegramTransport
+from vtoc_bots.testing import MemoryBlobs, MemoryInbox, OpenedContext
 
 ADA, BOB, EVE = 4001, 4002, 4003
 GROUP = -100200
 NAMES = {ADA: "Ada", BOB: "Bob", EVE: "Eve"}
 PNG = bytes.fromhex("89504e470d0a1a0a") + b"picture"
-
-
-class VirtualClock:
-    """Time that the test moves; sleeping moves it too."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        """The present."""
-        return datetime(2026, 11, 29, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        """Let the time pass at once."""
-        self.slept.append(seconds)
-        self.seconds += seconds
-        await asyncio.sleep(0)
-
-
-class Blobs:
-    """Blobs in memory."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, bytes] = {}
-
-    async def put(self, data: bytes, content_type: str) -> str:
-        """Store."""
-        name = hashlib.sha256(data).hexdigest()
-        self.stored[name] = data
-        return name
-
-    async def get(self, sha256: str) -> bytes:
-        """Give back."""
-        if sha256 not in self.stored:
-            raise NotFound("gone")
-        return self.stored[sha256]
-
-
-class RecordingInbox:
-    """Accepts, or raises what the test wants."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.fails: Callable[[Message], Exception | None] = lambda message: None
-
-    async def accept(self, message: Message) -> Accepted:
-        """Remember the message."""
-        failure = self.fails(message)
-        if failure is not None:
-            raise failure
-        duplicate = message.event_id in {each.event_id for each in self.messages}
-        if not duplicate:
-            self.messages.append(message)
-        return Accepted(uuid4(), duplicate)
-
-    async def unopened(self, message: Message) -> Accepted:
-        """Never called: Telegram has no forms."""
-        raise AssertionError("Telegram has no forms")
 
 
 @dataclass
@@ -102,15 +29,18 @@ class Bench:
 
     server: BotApiServer
     transport: TelegramTransport
-    inbox: RecordingInbox
+    inbox: MemoryInbox
     clock: Any
-    blobs: Blobs
-    notices: list[tuple[Card, str]] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    opened: OpenedContext
+
+    @property
+    def blobs(self) -> MemoryBlobs:
+        """What is stored."""
+        return self.opened.blobs
 
     async def send(self, card: Card, chat: int = ADA, **options: Any) -> Receipt:
         """Send a card; a second of the clock passes before it."""
-        if isinstance(self.clock, VirtualClock):
+        if isinstance(self.clock, PassingClock):
             self.clock.seconds += 3.0
         return await self.transport.send(outbound(card, chat, **options))
 
@@ -156,23 +86,11 @@ def bench_on(
     **more: str,
 ) -> Bench:
     """A transport for a server."""
-    clock, blobs = clock or VirtualClock(), Blobs()
-    notices: list[tuple[Card, str]] = []
-    held: list[str] = []
-
-    async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
-        held.append(name)
-        await work(1)
-
-    async def notice(card: Card, key: str) -> None:
-        notices.append((card, key))
-
-    def link(blob: str, name: str, content_type: str) -> str | None:
-        return f"https://bots.example/files/{blob}/{name}" if public_url else None
-
-    context = TransportContext(str(BOT_ID), clock, blobs, folder, hold, notice, link)
-    transport = TelegramTransport(context, settings_of(server, **more), public_url, poll_seconds=poll_seconds)
-    return Bench(server, transport, RecordingInbox(), clock, blobs, notices, held)
+    clock = clock or PassingClock()
+    links = None if public_url is None else f"{public_url}/files"
+    opened = OpenedContext(str(BOT_ID), clock, folder, links=links)
+    transport = TelegramTransport(opened.context, settings_of(server, **more), public_url, poll_seconds=poll_seconds)
+    return Bench(server, transport, MemoryInbox(), clock, opened)
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import asyncio
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,8 +17,8 @@ from vtoc_bots.plugins.terminal.files import FileSaver
 from vtoc_bots.plugins.terminal.piped import PipedFrontEnd
 from vtoc_bots.plugins.terminal.seat import TerminalSeat
 from vtoc_bots.plugins.terminal.transport import TerminalTransport
+from vtoc_bots.testing import VirtualClock
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENCE_SECONDS = 20.0
 PICTURE = b"\x89PNG\r\n\x1a\n"
 _TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
@@ -33,35 +32,6 @@ def is_safe(text: str) -> bool:
 def _is_shown(char: str) -> bool:
     acted_upon = unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
     return not acted_upon and unicodedata.bidirectional(char) not in _TURNING
-
-
-class VirtualClock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
-
-    def now(self) -> datetime:
-        return NOON + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        self._sleepers.append((self.seconds + seconds, woken))
-        self._tick()
-        await woken.wait()
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-        self._tick()
-
-    def _tick(self) -> None:
-        for due, woken in self._sleepers:
-            if due <= self.seconds:
-                woken.set()
 
 
 class MemoryBlobs:

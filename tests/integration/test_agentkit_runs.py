@@ -224,6 +224,23 @@ async def test_a_webhook_that_is_faster_than_the_answer_is_believed(api: Api, se
     assert row == {"tool_name": "survey", "status": "succeeded"}
 
 
+async def test_a_webhook_that_is_faster_and_names_no_station_leaves_nothing_at_another(
+    api: Api, service: FakeAgentKit
+) -> None:
+    async def told_first(request: web.Request) -> web.StreamResponse:
+        done = orjson.dumps({"action_id": "ak-1", "status": "succeeded", "result": {"found": "a boat"}})
+        assert (await api.webhook(WEBHOOK, done)).status == 202
+        assert len((await api.get("/agent-actions/audits")).body) == 1, "nobody knows yet whose it is"
+        return web.json_response({"id": "ak-1", "status": "queued"}, status=202)
+
+    service.after = [told_first]
+    assert (await api.post("/runs", {"playbook": "survey"}, token="other")).status == 202
+    await api.centre.wait_for("SELECT state FROM vtoc_engine.runs", "succeeded")
+    (audit,) = (await api.get("/agent-actions/audits", token="other")).body
+    assert (audit["action_id"], audit["status"]) == ("ak-1", "succeeded")
+    assert (await api.get("/agent-actions/audits")).body == []
+
+
 async def looked(service: FakeAgentKit, times: int) -> None:
     """Wait until it was asked for the action so often."""
 

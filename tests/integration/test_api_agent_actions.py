@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -13,11 +15,19 @@ import pytest_asyncio
 
 from tests.api_kit import WEBHOOK_SECRET, Api, open_api
 from tests.platform_kit import until
+from vtoc_bots.core.access import Level
 from vtoc_bots.core.audit import seal, verify
+from vtoc_bots.core.store.agent_actions import PRIVATE, ActionRow, for_everybody
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.core.web.signatures import SIGNATURE_HEADER, signature_of
 
 WEBHOOK = "/agent-actions/webhook"
+SECRET = """
+id: secret
+title: Tell the code
+steps: [{id: one, uses: centre.count, with: {what: "4711"}}]
+reply: {card: {title: "The code is ${{ steps.one }}"}}
+"""
 
 
 @pytest_asyncio.fixture
@@ -37,6 +47,24 @@ async def audit(api: Api, action_id: str, status: str, token: str = "operator") 
 
     await until(there, 20, lambda: f"{found} is not {status}")
     return found[0]
+
+
+async def test_a_station_that_takes_no_copies_holds_up_no_other(api: Api) -> None:
+    await api.centre.runtime.store.execute(
+        "INSERT INTO vtoc_engine.agent_actions (action_id, station, tool_name, status, correlation_id, updated_at)"
+        " SELECT 'gone-' || n, 'toc-s99', 'count', 'running', gen_random_uuid(), now() - interval '1 day'"
+        " FROM generate_series(1, 450) n"
+    )
+    action_id = (await api.post("/agent-actions/execute", {"tool_name": "count"})).body["action_id"]
+    assert (await audit(api, action_id, "succeeded"))["response_payload"] is not None
+    left = await api.centre.row("SELECT count(*) AS n FROM vtoc_engine.agent_actions WHERE told < revision")
+    assert left == {"n": 450}
+
+
+async def test_a_number_that_no_run_can_keep_is_the_callers_mistake(api: Api) -> None:
+    body = {"tool_name": "centre.fail", "action_input": {"times": 2**70}}
+    said = await api.post("/agent-actions/execute", body)
+    assert (said.status, "too large a number" in said.body["detail"]) == (400, True)
 
 
 async def chained(api: Api, action_id: str) -> list[str]:
@@ -66,6 +94,40 @@ async def test_a_playbook_is_executed_and_what_became_of_it_is_audited(api: Api)
     await seal(api.centre.runtime.store)
     assert (await verify(api.centre.runtime.store)).ok
     assert (await api.get("/agent-actions/audits", token="other")).body == []
+
+
+async def test_a_private_card_is_for_who_asked_and_not_for_everybody_at_the_station(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "agentkit.yml").write_text("playbooks: {secret: {station_role: ops, file: secret.yml}}\n")
+    (tmp_path / "config" / "secret.yml").write_text(SECRET)
+    async with open_api(database_urls, tmp_path) as api:
+        body, key = {"tool_name": "secret"}, {"Idempotency-Key": "one"}
+        action_id = (await api.post("/agent-actions/execute", body, headers=key)).body["action_id"]
+        row = await audit(api, action_id, "succeeded")
+        assert row["response_payload"] == {"private": True, "run_id": action_id, "text": PRIVATE}
+        await api.make_token("another", "toc-s1", Level.OPERATOR)
+        assert (await api.get(f"/runs/{action_id}", token="another")).body["result"] is None
+        assert (await api.get(f"/runs/{action_id}")).body["result"]["title"] == "The code is 4711"
+        again = await api.post("/agent-actions/execute", body, headers=key)
+        assert again.body["result"]["title"] == "The code is 4711"
+        async with api.centre.runtime.store.session(await api.station("toc-s1")) as session:
+            stored = await session.fetchval("SELECT response_payload::text FROM ops.agent_action_audits")
+        assert "4711" not in stored
+
+
+def test_an_output_that_is_a_private_card_is_left_out_too() -> None:
+    card = {"title": "t", "blocks": [], "private": True}
+    for response, is_left_out in (
+        ({"output": card}, True),
+        ({"output": {**card, "private": False}}, False),
+        ({"output": {"private": True, "sum": 3}}, False),
+        (None, False),
+    ):
+        row = ActionRow("a", "toc-s1", "t", UUID(int=1), "succeeded", {}, response, None, None, None, None, 1,
+            UUID(int=2), datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+        assert (for_everybody(row) != response) is is_left_out
 
 
 async def test_an_action_is_executed_by_itself_and_its_input_is_data(api: Api) -> None:

@@ -7,12 +7,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
+import pytest
 import pytest_asyncio
 
 from tests.api_kit import Api, open_api
 from tests.platform_kit import until
+from vtoc_bots.core.access import Level
+from vtoc_bots.core.store.run_pages import RunSeen
 from vtoc_bots.core.store.urls import DatabaseUrls
+from vtoc_bots.core.web.api import runs
+from vtoc_bots.core.web.run_watch import Watcher
 
 
 @pytest_asyncio.fixture
@@ -149,6 +155,25 @@ async def test_a_hundred_streams_hold_no_worker_and_all_end_with_the_run(api: Ap
     assert (await ended(api, other))["state"] == "succeeded"
     api.centre.plugin.gate.set()
     assert {each[-1][2]["state"] for each in await asyncio.gather(*streams)} == {"succeeded"}
+
+
+async def test_a_busy_stream_too_ends_with_its_token(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.make_token("short lived", "toc-s1", Level.OBSERVER)
+    run_id = (await api.post("/runs", {"playbook": "waiting"})).body["id"]
+
+    async def always_new(watcher: Watcher, seconds: float) -> RunSeen | None:
+        await asyncio.sleep(0)
+        return watcher._latest
+
+    monkeypatch.setattr(Watcher, "next", always_new)
+    monkeypatch.setattr(runs, "LOOK_AGAIN_SECONDS", 0.05)
+    headers = {"Authorization": f"Bearer {api.tokens['short lived']}"}
+    async with asyncio.timeout(20), api.session.get(f"{api.base}/runs/{run_id}/events", headers=headers) as response:
+        await response.content.readline()
+        await api.revoke("short lived")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.content.read()
+    api.centre.plugin.gate.set()
 
 
 async def test_a_stream_ends_with_the_server(api: Api) -> None:

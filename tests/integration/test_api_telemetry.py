@@ -15,6 +15,8 @@ import pytest_asyncio
 
 from tests.api_kit import Api, open_api
 from vtoc_bots.core.store.urls import DatabaseUrls
+from vtoc_bots.core.web import pushing
+from vtoc_bots.core.web.batches import AT_ONCE
 
 AT = "2026-05-01T12:00:0{}Z"
 
@@ -96,6 +98,51 @@ async def test_a_list_sent_again_under_its_key_is_taken_once(api: Api) -> None:
     assert (await api.post("/telemetry/events", events[:1], headers=key)).status == 422
     assert (await api.post("/telemetry/events", events)).body["accepted"] == 3
     assert len((await api.get("/telemetry/events")).body) == 6
+
+
+async def test_others_are_served_while_five_thousand_events_are_taken(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, since, most, sizes = pushing._pushed, [0], [0], []
+    write = pushing.push_events
+
+    def counted(*given: Any) -> Any:
+        since[0] += 1
+        most[0] = max(most[0], since[0])
+        return made(*given)
+
+    async def written(session: Any, source_id: Any, pushed: Any) -> int:
+        sizes.append(len(pushed))
+        return await write(session, source_id, pushed)
+
+    monkeypatch.setattr(pushing, "_pushed", counted)
+    monkeypatch.setattr(pushing, "push_events", written)
+    others = 0
+
+    async def turns() -> None:
+        while True:
+            await asyncio.sleep(0)
+            since[0] = 0
+
+    async def asks() -> None:
+        nonlocal others
+        while True:
+            others += (await api.get("/stations")).status == 200
+
+    events = [{"source_slug": "radar", "source_name": "R", "entity_id": f"E{n}", "speed": n} for n in range(5000)]
+    tasks = [asyncio.create_task(turns()), asyncio.create_task(asks())]
+    said = await api.post("/telemetry/events", events)
+    for task in tasks:
+        task.cancel()
+    assert (said.status, said.body["accepted"], len(set(said.body["ids"]))) == (201, 5000, 5000)
+    assert most[0] <= AT_ONCE
+    assert sizes == [AT_ONCE] * (5000 // AT_ONCE)
+    assert others >= 3
+    too_many = await api.post("/telemetry/events", [*events, events[0]])
+    assert (too_many.status, too_many.body["detail"]) == (400, "body: it has 5,001 items; 5,000 is the most")
+    events[4321]["speed"] = -1
+    wrong = await api.post("/telemetry/events", events)
+    assert (wrong.status, wrong.body["errors"][0]["at"]) == (400, "4321.speed")
 
 
 async def test_a_connector_pushes_an_event_a_list_or_lines(api: Api) -> None:
@@ -203,6 +250,18 @@ async def test_an_event_is_told_where_there_is_a_chatkit_channel(api: Api) -> No
         assert (said.status, said.body["conversation"]) == (202, "chatkit:org:toc-s1")
     row = await api.centre.row("SELECT count(*) AS n, min(kind) AS kind FROM vtoc_engine.outbox")
     assert row == {"n": 1, "kind": "notice"}
+
+
+async def test_an_event_is_told_in_no_other_stations_channel(api: Api) -> None:
+    source = await radar(api)
+    event = (await api.post("/telemetry/events", {"source_slug": "radar"})).body
+    api.centre.runtime.api.chat["chatkit"] = "org"
+    for channel, status in (("TOC_S2", 403), ("toc-s2 ", 403), ("Air", 202)):
+        change = {"configuration": {"chatkit_channel": channel}}
+        assert (await api.call("PATCH", f"/telemetry/sources/{source['id']}", json=change)).status == 200
+        assert (await api.post(f"/telemetry/events/{event['id']}/thread")).status == status
+    row = await api.centre.row("SELECT min(conversation) AS told, count(*) AS n FROM vtoc_engine.outbox")
+    assert row == {"told": "chatkit:org:air", "n": 1}
 
 
 async def test_a_station_is_seen_at_a_glance(api: Api) -> None:

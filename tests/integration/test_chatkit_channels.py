@@ -349,3 +349,23 @@ async def test_a_large_file_is_a_signed_link_and_a_small_one_is_sent(channels: C
     assert (small["name"], small["size"], "data" in small) == ("small.txt", 9, True)
     assert (large["name"], "data" in large) == ("large.txt", False)
     assert large["url"].startswith(f"https://bots.example/files/{blobs['large.txt']}/large.txt?")
+
+
+async def test_after_a_fault_it_posts_as_before(channels: Channels) -> None:
+    await channels.operator("ada")
+    assert await channels.event("/whoami") == 202
+    await channels.posted("Who you are")
+    runtime = channels.centre.runtime
+    transport = next(transport for spec, transport in runtime.host._open if spec.name == "chatkit")
+    task = next(task for task in asyncio.all_tasks() if task.get_name() == "transport.chatkit")
+    channels.stand.org.posts.clear()
+    inbox = transport._inbox
+    task.cancel()  # as the supervisor does with a run that failed, it is begun anew
+    await asyncio.gather(task, return_exceptions=True)
+    runtime.parts.forever("transport.chatkit", lambda: transport.run(inbox))
+
+    async def takes() -> bool:
+        return await channels.event("/whoami") == 202
+
+    await until(takes, 20, lambda: "it takes nothing")
+    await channels.posted("Who you are")

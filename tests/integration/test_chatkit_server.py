@@ -16,11 +16,13 @@ from pydantic import TypeAdapter
 
 from tests.api_kit import Api, open_api
 from tests.platform_kit import until
-from vtoc_bots.core.clients.answers import Declined, Service
+from vtoc_bots.core.access import Level
+from vtoc_bots.core.clients.answers import Declined, Service, Uncertain
 from vtoc_bots.core.clients.chatkit import ChatKitServer
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.store.urls import DatabaseUrls
+from vtoc_bots.plugins.chatkit import endpoint
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ThreadStreamEvent)
 ITEM: TypeAdapter[Any] = TypeAdapter(ThreadItem)
@@ -79,8 +81,6 @@ async def api(database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator[Api]
 async def linked(api: Api, token: str, name: str) -> None:
     """Make a token's account an operator's."""
     row = await api.centre.row("SELECT id FROM vtoc.api_tokens WHERE name = $1", token)
-    from vtoc_bots.core.access import Level
-
     await api.centre.runtime.operators.own(name, "chatkit", "own", f"token:{row['id']}", Level.LEAD)
 
 
@@ -338,3 +338,19 @@ async def test_a_hundred_streams_hold_no_worker(api: Api) -> None:
     await chat.all(chat.server.act(thread, "vtoc.cancel"))
     ended = await asyncio.wait_for(asyncio.gather(*follows), 30)
     assert all("cancelled" in words(events).lower() for events in ended)
+
+
+async def test_a_stream_ends_with_its_token(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "STILL_SECONDS", 0.1)
+    monkeypatch.setattr(endpoint, "QUIET_SECONDS", 1.0)
+    token = await api.make_token("short lived", "toc-s1", Level.OPERATOR)
+    chat = Chat(api, token)
+    following = asyncio.create_task(chat.all(chat.server.begin("/playbook waiting")))
+    await api.centre.wait_for("SELECT count(*) FROM vtoc_engine.runs", 1)
+    await _streams(api, 1)
+    await api.revoke("short lived")
+    with pytest.raises(Uncertain):
+        await asyncio.wait_for(following, 20)
+    run = await api.centre.row("SELECT state, cancel_by FROM vtoc_engine.runs")
+    assert run == {"state": "ready", "cancel_by": None}
+    api.centre.plugin.gate.set()

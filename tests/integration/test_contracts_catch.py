@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from vtoc_bots import (
     TransportContext,
 )
 from vtoc_bots.testing import SLACK, Fault, SimulatedPlatform, Stage, TransportContract, staged, unblocked
+from vtoc_bots.testing.loop_watch import LoopWatch
 from vtoc_bots.testing.simulated import SimulatedTransport
 
 Suite = TransportContract
@@ -136,6 +138,18 @@ async def test_a_broken_promise_is_caught(
     async with staged(Platform(SLACK), tmp_path) as stage:
         with pytest.raises(AssertionError):
             await getattr(Suite(), test)(stage, **given)
+
+
+async def test_a_loop_that_is_given_no_processor_is_held_up_by_nobody() -> None:
+    watch = LoopWatch(__name__, lambda thread: time.monotonic())
+    thread, beating = threading.Thread(target=watch.look), asyncio.create_task(watch.beat())
+    thread.start()
+    await asyncio.sleep(0)
+    time.sleep(0.6)  # noqa: ASYNC251  as if it stood in the queue for a processor
+    watch.end()
+    beating.cancel()
+    await asyncio.to_thread(thread.join)
+    assert watch.blocked_at == set()
 
 
 async def test_code_that_blocks_the_loop_is_named() -> None:

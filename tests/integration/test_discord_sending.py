@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,6 @@ from uuid import UUID
 
 import pytest
 
-from tests.discord_kit import AheadClock
 from tests.discord_payloads import APP, HALL
 from tests.discord_people import Person, text_of
 from tests.discord_server import TOKEN, FakeDiscord, Fault
@@ -22,13 +20,11 @@ from vtoc_bots import (
     ConversationId,
     File,
     Image,
-    NotFound,
     NotSent,
     Outbound,
     OutboundKind,
     RateLimited,
     Refused,
-    TransportContext,
     Unknown,
     new_id,
 )
@@ -37,50 +33,27 @@ from vtoc_bots.plugins.discord import send as send_module
 from vtoc_bots.plugins.discord.acks import Acks
 from vtoc_bots.plugins.discord.api import DiscordApi
 from vtoc_bots.plugins.discord.send import Sender
+from vtoc_bots.testing import AheadClock, OpenedContext
 
 CREATE = ("POST", f"/channels/{HALL}/messages")
-
-
-class MemoryBlobs:
-    """Blobs of one test."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    async def put(self, data: bytes, content_type: str) -> str:
-        """Keep."""
-        name = hashlib.sha256(data).hexdigest()
-        self.kept[name] = data
-        return name
-
-    async def get(self, sha256: str) -> bytes:
-        """Give back."""
-        if sha256 not in self.kept:
-            raise NotFound("gone")
-        return self.kept[sha256]
 
 
 class Bench:
     """A sender, and the platform it sends to."""
 
     def __init__(self, discord: FakeDiscord, folder: Path) -> None:
-        self.discord, self.clock, self.blobs, self.acks = discord, AheadClock(), MemoryBlobs(), Acks()
+        self.discord, self.clock, self.acks = discord, AheadClock(), Acks()
         self.api = DiscordApi(discord.base_url, TOKEN, APP, self.clock)
         self.api.open()
+        opened = OpenedContext(APP, self.clock, folder)
+        self.blobs = opened.blobs
+        self.sender = Sender(self.api, opened.context, self.acks)
 
-        async def nothing(*_: Any) -> None:
-            return None
-
-        context = TransportContext(
-            APP,
-            self.clock,
-            self.blobs,
-            folder,
-            nothing,
-            nothing,
-            lambda blob, name, kind: f"https://files.example/{name}",
-        )
-        self.sender = Sender(self.api, context, self.acks)
+    def later(self, **period: float) -> None:
+        """Move our clock and Discord's ahead."""
+        span = timedelta(**period)
+        self.clock.advance(span.total_seconds())
+        self.discord.ahead += span
 
     async def interaction(self, *, private: bool = False, acked: bool = True) -> dict[str, Any]:
         """The reply context of an interaction, acknowledged or not."""
@@ -133,7 +106,7 @@ async def test_a_dropped_connection_is_unknown_and_looked_up_long_after_the_nonc
     with pytest.raises(Unknown):
         await bench.sender.send(out)
     assert len(bench.discord.shown()) == 1
-    bench.clock.ahead = bench.discord.ahead = timedelta(minutes=20)
+    bench.later(minutes=20)
     found = await bench.sender.look_up(out)
     assert found is not None
     assert found.ref == bench.discord.shown()[0]["id"]
@@ -294,7 +267,7 @@ async def test_an_interaction_that_another_process_is_acknowledging_is_waited_fo
     with pytest.raises(RateLimited) as soon:
         await bench.sender.send(outbound(reply_context=context))
     assert soon.value.after_seconds < 1
-    bench.clock.ahead = bench.discord.ahead = timedelta(seconds=20)
+    bench.later(seconds=20)
     await bench.sender.send(outbound(reply_context=context))  # never acknowledged: it goes to the channel
     assert len(bench.discord.shown()) == 1
 
@@ -329,7 +302,7 @@ async def test_small_files_are_attached_and_large_ones_linked(bench: Bench) -> N
     await bench.sender.send(outbound(card))
     [shown] = bench.discord.shown()
     assert [each["filename"] for each in shown["attachments"]] == ["a_list.csv"]
-    assert "https://files.example/map.png" in text_of(shown)
+    assert f"https://files.example/{large[:12]}/map.png" in text_of(shown)
     assert "it is kept no longer" in text_of(shown)
 
 

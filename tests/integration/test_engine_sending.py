@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.engine_kit import Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
+from tests.engine_kit import ROOM, Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
 from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
 from vtoc_bots.core.outbox import MAX_FAULTS
 from vtoc_bots.core.store.pool import Store
@@ -33,6 +33,16 @@ async def test_a_repeat_stays_marked_though_the_platform_refused_a_try_in_betwee
         await post.deliver()
     assert await post.states() == {"k": "sent"}
     assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, True, True]
+
+
+async def test_a_retry_has_an_alarm_and_what_ended_has_none(store: Store) -> None:
+    post = Post(store, ScriptedTransport(RateLimited("slow", 7.5), Refused("too long")))
+    await post.put("k")
+    await post.deliver()
+    assert post.again == [(ROOM, 7.5)]
+    await post.deliver()
+    assert await post.states() == {"k": "refused", "k:plain": "sent"}
+    assert post.again == [(ROOM, 7.5)]
 
 
 async def test_what_the_platform_has_is_not_sent_again(store: Store) -> None:

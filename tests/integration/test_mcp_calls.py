@@ -131,7 +131,7 @@ async def test_a_server_over_http_is_reached_again_after_it_was_killed(
             await centre.person("ada")
             for era in servers:
                 assert '"sum": 2' in said(await centre.ask("ada", f"/playbook add server={era} tool=add"))
-            await server.kill()
+            server.kill()
             down = said(await centre.ask("ada", "/playbook add server=auto tool=add"))
             assert "can't be reached" in down
             probes = {each.name: each for each in await centre.runtime.health.check()}

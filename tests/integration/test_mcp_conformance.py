@@ -17,7 +17,7 @@ from tests.mcp_conformance.fixture import FIXTURES, TOOLS
 from tests.node_kit import node_environment, npm_folder
 from vtoc_bots.core.store.urls import DatabaseUrls
 
-SUITE = "@modelcontextprotocol/conformance@0"
+SUITE = "@modelcontextprotocol/conformance@0.1"
 BASELINE = Path(__file__).parents[1] / "mcp_conformance" / "baseline.yml"
 _DROPPED = {"transfer-encoding", "content-length", "connection", "date", "server"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,28 @@ import pytest_asyncio
 
 from tests.centre_kit import Centre
 from tests.mcp_door import Door, open_door
-from tests.mcp_kit import HttpServer, calls, http_server, open_mcp_centre, said
+from tests.mcp_kit import HttpServer, calls, open_mcp_centre, said
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 PLAYBOOKS = {"mark": calls("{text: done}"), "add": calls("{a: 1, b: 1}")}
 ADD, MARK = "/playbook add tool=add", "/playbook mark tool=mark"
 
 
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """One server for all tests here: the faults are the door's, which is each test's own."""
+    server = HttpServer(tmp_path_factory.mktemp("small") / "marks")
+    server.begin()
+    yield server
+    server.kill()
+
+
 @pytest_asyncio.fixture
-async def server(tmp_path: Path) -> AsyncIterator[HttpServer]:
-    async with http_server(tmp_path / "marks") as opened:
-        yield opened
+async def server(process: HttpServer) -> HttpServer:
+    """It, with nothing done yet."""
+    await process.listens()
+    process.marks.unlink(missing_ok=True)
+    return process
 
 
 @asynccontextmanager
@@ -39,10 +50,9 @@ async def centre_behind(
             yield centre, door
 
 
-def marks(folder: Path) -> list[str]:
+def marks(server: HttpServer) -> list[str]:
     """What was done."""
-    path = folder / "marks"
-    return path.read_text().splitlines() if path.exists() else []
+    return server.marks.read_text().splitlines() if server.marks.exists() else []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,7 @@ async def test_what_may_have_been_done_is_not_repeated_and_says_so(
         door.fault, door.calls = fault, 0
         assert words in said(await centre.ask("ada", MARK))
         assert door.calls == 1
-        assert marks(tmp_path) == (["done"] if fault == "late" else [])
+        assert marks(server) == (["done"] if fault == "late" else [])
         door.fault = ""
         assert "marked done" in said(await centre.ask("ada", MARK))
 
@@ -90,7 +100,7 @@ async def test_asking_to_slow_down_is_obeyed_also_by_what_may_not_be_repeated(
         await centre.wait_for("SELECT state FROM vtoc_engine.steps WHERE step = 'call'", "retrying")
         door.fault = ""
         assert "marked done" in said(await centre.answer(message, 40))
-        assert marks(tmp_path) == ["done"]
+        assert marks(server) == ["done"]
 
 
 @pytest.mark.parametrize("protocol", ["auto", "legacy"])
@@ -103,7 +113,7 @@ async def test_a_token_that_expires_early_is_renewed_within_the_call(
         door.expire()
         assert "marked done" in said(await centre.ask("ada", MARK))
         assert len(door.given) == 2
-        assert marks(tmp_path) == ["done", "done"]
+        assert marks(server) == ["done", "done"]
 
 
 async def test_a_token_endpoint_that_refuses_or_fails_says_what_to_check(
@@ -123,3 +133,12 @@ async def test_a_token_endpoint_that_refuses_or_fails_says_what_to_check(
         )
         await centre.answer(message, 60)
         assert door.calls == 0
+
+
+async def test_a_token_endpoint_that_fails_once_costs_no_run(
+    server: HttpServer, database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    async with centre_behind(server, database_urls, tmp_path) as (centre, door):
+        door.token_fault = "500 once"
+        assert "marked done" in said(await centre.ask("ada", MARK))
+        assert marks(tmp_path) == ["done"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -60,3 +61,17 @@ def test_an_unpacked_wheel_finds_its_plugins_and_playbooks(wheel: Path, tmp_path
     assert done.stdout.startswith(str(site))
     assert "['op_airtrack_merge'] [] ['on'" in done.stdout
     assert "broken" not in done.stdout
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions of a requirements file, by package."""
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ \\\n]+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_the_image_has_the_extras_mcp_and_chatkit_in_the_versions_that_are_tested() -> None:
+    image, tested = pins("requirements-image.txt"), pins("requirements-dev.txt")
+    assert {"mcp", "openai-chatkit", *pins("requirements.txt")} <= image.keys()
+    assert {name: version for name, version in image.items() if tested.get(name) != version} == {}
+    container = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes -r requirements-image.txt" in container
+    assert "!requirements-image.txt" in (ROOT / ".dockerignore").read_text().splitlines()

@@ -14,12 +14,10 @@ from tests import slack_payloads as payloads
 from tests.slack_server import BOT_USER, FakeSlack
 from tests.slack_transport import Alone, open_alone
 from vtoc_bots import (
-    Accepted,
     Acknowledgement,
     Form,
     FormField,
     Invalid,
-    Message,
     MessageKind,
     NotSent,
     OpenForm,
@@ -48,32 +46,20 @@ def said(alone: Alone, text: str = f"<@{BOT_USER}> status") -> dict[str, object]
 
 
 def asking(alone: Alone, answer: Acknowledgement) -> None:
-    async def given(message: Message) -> Acknowledgement:
-        return answer
-
-    alone.inbox.answer = given
+    alone.inbox.answers.append(answer)
 
 
 async def test_nothing_is_answered_before_it_is_accepted(alone: Alone) -> None:
-    stored = asyncio.Event()
-
-    async def slowly(message: Message) -> Acknowledgement:
-        await stored.wait()
-        return Accepted(new_id())
-
-    alone.inbox.answer = slowly
+    alone.inbox.open.clear()
     answering = asyncio.create_task(answered(alone, said(alone)))
     done, _ = await asyncio.wait({answering}, timeout=0.1)
     assert not done
-    stored.set()
+    alone.inbox.open.set()
     assert (await answering).status == 200
 
 
 async def test_what_is_not_accepted_is_answered_503(alone: Alone) -> None:
-    async def failing(message: Message) -> Acknowledgement:
-        raise TransientError("the database is away")
-
-    alone.inbox.answer = failing
+    alone.inbox.fails = lambda message: TransientError("the database is away")
     assert (await answered(alone, said(alone))).status == 503
     assert (await answered(alone, payloads.slash(alone.slack, ADA, "/vtoc", "status", HALL))).status == 503
 
@@ -93,7 +79,7 @@ async def test_a_form_is_open_before_its_command_is_answered(alone: Alone) -> No
     assert (response.status, response.body) == (200, "")
     [view] = alone.slack.views
     assert view["title"]["text"] == "/track watch"
-    assert alone.inbox.unopened_messages == []
+    assert alone.inbox.unopened_forms == []
 
 
 @pytest.mark.parametrize("manner", ["expired_trigger_id", "fail", "hang", "drop", "limit"])
@@ -104,7 +90,7 @@ async def test_a_form_that_does_not_open_is_told_to_the_inbox(
     alone.slack.manners = lambda method, arguments: manner if method == "views.open" else None
     asking(alone, OpenForm(FORM, new_id()))
     assert (await answered(alone, payloads.slash(alone.slack, ADA, "/vtoc", "track watch", HALL))).status == 200
-    [message] = alone.inbox.unopened_messages
+    [message] = alone.inbox.unopened_forms
     assert message.command == "track"
 
 
@@ -114,7 +100,7 @@ async def test_a_trigger_that_is_too_old_opens_nothing(alone: Alone) -> None:
     alone.slack.now = lambda: now() + 3.5
     asking(alone, OpenForm(FORM, new_id()))
     await answered(alone, payload)
-    assert (alone.slack.views, len(alone.inbox.unopened_messages)) == ([], 1)
+    assert (alone.slack.views, len(alone.inbox.unopened_forms)) == ([], 1)
 
 
 async def test_wrong_values_are_shown_at_their_fields_and_others_at_the_first(alone: Alone) -> None:
@@ -135,7 +121,7 @@ async def test_the_same_press_has_the_same_name_and_another_press_another(alone:
     first, second = (payloads.pressed(alone.slack, ADA, shown, HALL, element, "vtoc1|", "t" * 21) for _ in range(2))
     for payload in (first, first, second):
         assert (await answered(alone, payload)).status == 200
-    names = [message.event_id for message in alone.inbox.messages]
+    names = [message.event_id for message in alone.inbox.handed]
     assert names[0] == names[1] != names[2]
     assert {message.kind for message in alone.inbox.messages} == {MessageKind.BUTTON}
 

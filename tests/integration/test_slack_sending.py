@@ -45,7 +45,7 @@ def behave(alone: Alone, **manners: str) -> None:
 
 
 async def picture(alone: Alone, name: str = "map.png") -> Card:
-    blob = await alone.shelf.put(PNG, "image/png")
+    blob = await alone.blobs.put(PNG, "image/png")
     return Card.of("Map", Image(blob=blob, alt="A map", name=name, size=len(PNG)))
 
 
@@ -106,14 +106,14 @@ async def test_slack_is_not_asked_again_before_the_time_it_named(alone: Alone) -
         await alone.send("Hello")
     assert limited.value.after_seconds == 3.0
     behave(alone)
-    alone.clock.passed += 2.5
+    alone.clock.seconds += 2.5
     with pytest.raises(RateLimited) as limited:
         await alone.send("Hello")
     assert limited.value.after_seconds == pytest.approx(0.5)
     assert len(alone.slack.of("chat.postMessage")) == 1
     alone.slack.channel("C0OTHER001", "other")
     await alone.send("Elsewhere", "C0OTHER001")
-    alone.clock.passed += 0.6
+    alone.clock.seconds += 0.6
     await alone.send("Hello")
     assert [words(message) for message in alone.slack.shown(HALL)] == ["Hello"]
 
@@ -199,7 +199,7 @@ async def test_another_process_goes_on_behind_what_was_shown(alone: Alone) -> No
         await alone.transport.send(outbound)
     behave(alone)
     async with open_alone(alone.slack) as other:
-        other.shelf.kept = alone.shelf.kept
+        await other.blobs.put(PNG, "image/png")
         assert await other.transport.look_up(outbound) is None, "it is not shown whole"
         await other.transport.send(replace(outbound, may_be_repeat=True))
         assert await other.transport.look_up(outbound) is not None
@@ -209,11 +209,11 @@ async def test_another_process_goes_on_behind_what_was_shown(alone: Alone) -> No
 
 async def test_a_file_that_is_too_large_becomes_a_link() -> None:
     async with open_alone(link="https://vtoc.example/files") as alone:
-        blob = await alone.shelf.put(bytes(2**20 + 1), "application/zip")
+        blob = await alone.blobs.put(bytes(2**20 + 1), "application/zip")
         await alone.send(
             Card.of("Data", File(blob=blob, name="all.zip", content_type="application/zip", size=2**20 + 1))
         )
-        assert "https://vtoc.example/files/all.zip" in words(alone.slack.shown(HALL)[0])
+        assert f"https://vtoc.example/files/{blob[:12]}/all.zip" in words(alone.slack.shown(HALL)[0])
         assert alone.slack.files == {}
 
 
@@ -251,7 +251,7 @@ async def test_an_old_response_url_is_not_used(alone: Alone) -> None:
     page = alone.outbound("Page 2", private_to=ADA, edits=receipt, revision=1, reply_context=context)
     await alone.transport.send(page)
     assert [body["replace_original"] for body in alone.slack.responses] == [True]
-    alone.clock.passed += 1800
+    alone.clock.seconds += 1800
     await alone.transport.send(page)
     assert len(alone.slack.responses) == 1
     assert words(alone.slack.ephemerals[-1]) == "Page 2"

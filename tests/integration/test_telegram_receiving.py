@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.passing_clock import PassingClock
 from tests.platform_kit import until
 from tests.telegram_kit import (
     ADA,
@@ -21,7 +22,6 @@ from tests.telegram_kit import (
     GROUP,
     PNG,
     Bench,
-    VirtualClock,
     bench_on,
     message,
     open_bench,
@@ -150,9 +150,11 @@ async def test_polling_begins_by_taking_the_webhook_away_and_is_held_by_one(benc
     async with running(bench):
         await heard(bench, 1)
         bench.server.webhook["url"] = "https://elsewhere.example/hook"
+        # The poll that is under way is answered as before; the next one learns of it.
+        await seen(lambda: len(bench.server.called("deleteWebhook")) == 2, "it does not take the webhook away again")
         await bench.server.put({"message": message(2, ADA, "/status")})
         await heard(bench, 2)
-    assert bench.held == ["receiver.77001"]
+    assert bench.opened.held == ["receiver.77001"]
     assert [call.params["drop_pending_updates"] for call in bench.server.called("deleteWebhook")] == ["false"] * 2
 
 
@@ -166,8 +168,8 @@ async def test_a_second_program_with_the_same_token_is_told_of(bench: Bench) -> 
                 async with http.post(url, data={"timeout": "0"}) as answer:
                     assert answer.status == 200
                 await seen(lambda n=polls: len(bench.server.called("getUpdates")) > n + 1, "it does not go on")  # type: ignore[misc]  # defaults of a lambda have no type
-                assert len(bench.notices) == count - 1, "once may be a process that has just ended"
-        [(card, key)] = bench.notices[:1]
+                assert len(bench.opened.notices) == count - 1, "once may be a process that has just ended"
+        [(key, card)] = bench.opened.notices.items()
         assert "Two programs" in card.title
         assert key.startswith("conflict:77001:")
         await bench.server.put({"message": message(1, ADA, "/status")})
@@ -222,7 +224,7 @@ async def test_files_for_us_are_fetched_and_no_others(bench: Bench) -> None:
     blobs = {each.text: each.attachments[0].blob for each in bench.inbox.messages}
     fetched = blobs["/log plan"]
     assert fetched is not None
-    assert bench.blobs.stored[fetched] == PNG
+    assert await bench.blobs.get(fetched) == PNG
     assert blobs == {
         "/log plan": fetched,
         "for somebody else": None,
@@ -252,8 +254,8 @@ async def test_every_part_of_an_album_for_us_is_fetched(bench: Bench) -> None:
 async def test_a_group_that_moved_is_told_to_the_station(bench: Bench) -> None:
     await bench.server.put({"message": message(1, ADA, None, -44, migrate_to_chat_id=GROUP)})
     async with running(bench):
-        await seen(lambda: bool(bench.notices), "nobody was told")
-    card, key = bench.notices[0]
+        await seen(lambda: bool(bench.opened.notices), "nobody was told")
+    [(key, card)] = bench.opened.notices.items()
     assert str(GROUP) in card.model_dump_json()
     assert key == "moved:-44"
 
@@ -282,7 +284,7 @@ async def test_a_token_that_is_revoked_later_ends_the_poller(bench: Bench) -> No
 
 
 async def test_a_platform_that_is_away_is_waited_for(tmp_path: Path) -> None:
-    clock = VirtualClock()
+    clock = PassingClock()
     async with open_bench(tmp_path, clock=clock) as bench:
         bench.server.manners = lambda call: Refusal(502, "Bad Gateway") if len(bench.server.calls) < 6 else None
         await bench.server.put({"message": message(1, ADA, "/status")})
@@ -422,7 +424,7 @@ async def test_a_webhook_that_somebody_changed_is_set_again_and_told_of(tmp_path
         await seen(lambda: bool(bench.server.webhook["url"]), "the webhook was not set")
         bench.server.webhook = {**bench.server.webhook, "url": ""}
         await seen(lambda: bool(bench.server.webhook["url"]), "the webhook was not set again")
-        assert "Two programs" in bench.notices[0][0].title
+        assert "Two programs" in next(iter(bench.opened.notices.values())).title
 
 
 async def test_health_tells_when_telegram_can_not_reach_us(tmp_path: Path) -> None:

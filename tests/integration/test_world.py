@@ -159,6 +159,13 @@ async def test_a_send_that_is_limited_is_made_after_the_time_that_was_asked_for(
     await world.reply_to(said)
 
 
+async def test_a_send_that_is_limited_waits_for_no_sweep(open_world: OpensWorld) -> None:
+    world = await open_world(environ={"VTOC_SWEEP_SECONDS": "3600"})
+    ada = await world.person("ada")
+    ada.platform.fails(Fault.LIMITED, after_seconds=0.2)
+    assert (await ada.asks("/whoami")).title == "Who you are"
+
+
 @pytest.mark.parametrize("name", ["telegram", "slack"])
 async def test_a_send_of_unknown_fate_is_looked_up_or_marked(world: World, name: str) -> None:
     ada = await world.person("ada", on=name)

@@ -107,6 +107,25 @@ async def runs_through_a_kill(scene: Scene) -> None:
     assert len([s for s in scene.asked.shown if "Air tracks" in s.text and "RESCUE1" in readable(s)]) == 1
 
 
+async def follows_progress(scene: Scene) -> None:
+    """See how far a run is while it is at work; the same message, edited, says how it ended, beside the result."""
+    before = len(scene.asked.shown)
+    await scene.ada.says("/playbook boats")
+    if not scene.asked.shows_progress:
+        scene.installation.open_gate()
+        await scene.ada.sees("Boats", "Done.", after=before)
+        return
+    begun = await scene.ada.sees("Boats", "Counting boats 2/3", "0 of 1 steps", after=before)
+    edits = begun.edits
+    scene.installation.open_gate()
+    await scene.ada.sees("Boats", "Done.", after=before)
+    ended = await scene.ada.sees("Boats: succeeded", after=before)
+    assert ended.ref == begun.ref
+    assert ended.edits > edits
+    assert "Counting boats" not in ended.text
+    assert len([each for each in list(scene.asked.shown)[before:] if "Boats" in each.text]) == 2
+
+
 async def turns_pages(scene: Scene) -> None:
     """A second run that Ada cancels, then two pages of one run each, then a button that is too old."""
     await scene.ada.says(f"/playbook {PLAYBOOK} area=40nm")
@@ -152,6 +171,7 @@ async def keeps_strangers_out(scene: Scene) -> None:
 async def test_an_operator_asks_another_approves_and_a_kill_changes_nothing(scene: Scene) -> None:
     await asks(scene)
     await runs_through_a_kill(scene)
+    await follows_progress(scene)
     await turns_pages(scene)
     await keeps_strangers_out(scene)
 

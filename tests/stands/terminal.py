@@ -21,6 +21,7 @@ class TerminalStand(Stand):
     """One person, whose lines are answered as plain text."""
 
     name, asks, edits, knows_everybody = "terminal", "card", False, True
+    shows_progress = False  # piped, only answers are printed
     people = (Sender("me", "me"),)
     rooms = ("1",)
     cannot = frozenset(Fault)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from vtoc_bots.core.store.run_pages import RunSeen, StepSeen
 from vtoc_bots.core.web.documents import Moment, cursor_of, page_of, place_of
-from vtoc_bots.core.web.endpoint import parse_json
+from vtoc_bots.core.web.parsing import loaded, refuse_deep
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.core.web.run_events import Seen, events_since, id_of, seen_of
 from vtoc_bots.core.web.signatures import SIGNATURE_HEADER, TIMESTAMP_HEADER, check_signature, signature_of
@@ -64,7 +64,7 @@ def test_a_time_is_written_as_rfc_3339_says(text: str, expected: datetime | None
 @pytest.mark.parametrize("text", [b"", b"{", b"NaN", b'"\xff"', b'"\\ud800"', b"[" * 100 + b"]" * 100, b"[1]x"])
 def test_what_is_no_sensible_json_is_refused(text: bytes) -> None:
     with pytest.raises(Refusal) as caught:
-        parse_json(text)
+        refuse_deep(loaded(text))
     assert caught.value.status == 400
 
 

@@ -76,6 +76,8 @@ async def test_a_name_is_registered_once() -> None:
         ("0", 0.0),
         ("Thu, 01 Jan 2026 00:01:00 GMT", 60.0),
         ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
+        ("9" * 400, 86_400.0),
+        ("Thu, 01 Jan 2999 00:00:00 GMT", 86_400.0),
         ("soon", None),
         ("", None),
         ("-3", None),

@@ -203,3 +203,20 @@ async def test_a_change_is_logged_once_each_way(health: Health, clock: StoppedCl
             clock.seconds += 5
             await health.check()
     assert [line["event"] for line in lines] == ["probe_failed", "probe_recovered"]
+
+
+async def test_a_part_that_is_removed_while_it_is_looked_at_spoils_no_look(health: Health) -> None:
+    began = asyncio.Event()
+
+    async def hangs() -> str | None:
+        began.set()
+        await asyncio.Event().wait()
+        return None
+
+    health.register("well", Part("fine").probe)
+    remove = health.register("leaving", hangs)
+    asked = asyncio.create_task(health.check())
+    await began.wait()
+    remove()
+    results = await asyncio.wait_for(asked, 5)
+    assert [(result.name, result.ok) for result in results] == [("well", True), ("leaving", False)]

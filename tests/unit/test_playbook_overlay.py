@@ -145,3 +145,15 @@ def test_the_example_that_is_shipped_works(tmp_path: Path) -> None:
     playbooks, problems, _ = overlay(text, tmp_path)
     assert problems == []
     assert sorted(playbooks) == ["op_airtrack_merge", "pier_survey"]
+
+
+def test_an_entry_point_that_can_not_be_imported_is_a_line_that_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_entry.py").write_text("def call(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "playbooks:\n  broken:\n    station_role: ops\n    entrypoint: broken_entry:call\n"
+    playbooks, problems, _ = overlay(text, tmp_path)
+    assert playbooks == {}
+    (problem,) = problems
+    assert problem.startswith("agentkit.yml:4: playbooks.broken: broken_entry:call is of no use: SyntaxError: ")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal_kit import NOON, outbound
+from tests.terminal_kit import outbound
 from vtoc_bots import Card, Receipt, StartupError
 from vtoc_bots.plugins.terminal import journal as journal_module
 from vtoc_bots.plugins.terminal.choices import Choice
 from vtoc_bots.plugins.terminal.journal import Journal, OpenLine
 from vtoc_bots.plugins.terminal.seat import TerminalSeat, sender_of_process
+from vtoc_bots.testing.clock import NOON
 
 RECEIPT = Receipt("ref", NOON)
 

@@ -191,6 +191,25 @@ def test_a_merge_is_switched_only_after_an_alternative_won_three_times() -> None
     assert merger.counts()["switched"] == 1
 
 
+def crosswise(settings: MergeSettings) -> TrackMerger:
+    """Two numbers merged with each other's aircraft by 40 s of reports, which the next 75 s belie."""
+    merger = TrackMerger(settings)
+    for second in range(4, 115, 5):
+        fly(merger, range(second - 4, second + 1), ("aaaaaa", 0.0, 0.0), ("bbbbbb", 300.0, 0.0))
+        for number, east in (("1", 50.0), ("2", 250.0)):
+            merger.add(numbered(number, second, east if second >= 40 else 300.0 - east, **HIGH))
+        if second == 39:
+            assert [merged_with(merger, number) for number in ("1", "2")] == ["bbbbbb", "aaaaaa"]
+    return merger
+
+
+def test_two_merges_that_stand_crosswise_do_not_hold_each_other_fast() -> None:
+    merger = crosswise(MergeSettings())
+    assert [merged_with(merger, number) for number in ("1", "2")] == ["aaaaaa", "bbbbbb"]
+    merger = crosswise(MergeSettings(keep_margin=9.0))
+    assert [merged_with(merger, number) for number in ("1", "2")] == ["bbbbbb", "aaaaaa"]
+
+
 def test_all_numbers_are_assigned_together_and_not_each_to_its_nearest() -> None:
     merger = TrackMerger()
     for step in range(8):

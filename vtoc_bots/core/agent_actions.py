@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from vtoc_bots.core.audit import audit_row
+from vtoc_bots.core.errors import NotFound, TransientError
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock
@@ -18,6 +19,7 @@ from vtoc_bots.core.store.agent_actions import (
     follow_runs,
     told_action,
     untold_actions,
+    withdraw_copy,
 )
 from vtoc_bots.core.store.effects import Effects, Row, write_effects
 from vtoc_bots.core.store.pool import Connection, Store
@@ -52,8 +54,18 @@ class AgentActions:
                 await write_effects(connection, new_id(), Effects(audit=ended))
 
         await self._store.run(work, transaction=True)
-        for action in await untold_actions(self._store):
-            await self._tell(action)
+        await self._copy()
+
+    async def _copy(self) -> None:
+        """Copy what is behind. A station that takes nothing now holds up no other, however much it lacks."""
+        away: set[str] = set()
+        while True:
+            known = len(away)
+            for action in await untold_actions(self._store, sorted(away)):
+                if action.station not in away and not await self._tell(action):
+                    away.add(action.station)
+            if len(away) == known:
+                return
 
     async def tell(self, action_id: str) -> None:
         """Copy one action now, so that whoever asked finds it; where that fails the follower does it."""
@@ -61,8 +73,17 @@ class AgentActions:
         if action is not None:
             await self._tell(action)
 
-    async def _tell(self, action: ActionRow) -> None:
-        """Copy an action; where its station's database does not take it, the next look does it again."""
+    async def belongs(self, action_id: str, station: str) -> None:
+        """Withdraw the copy that a webhook, which came before anybody knew whose the action is, left at another
+        station. Raises TransientError."""
+        action = await find_action(self._store, action_id)
+        if action is not None and action.run_id is None and action.station != station:
+            async with self._store.session(await self._people.station(action.station)) as session:
+                await withdraw_copy(session, action_id)
+
+    async def _tell(self, action: ActionRow) -> bool:
+        """Copy an action; where its station's database does not take it, the next look does it again. False where there
+        is no point in trying another of the station's now."""
         try:
             station = await self._people.station(action.station)
             async with self._store.session(station) as session:
@@ -70,7 +91,9 @@ class AgentActions:
             await told_action(self._store, action)
         except Exception as error:
             told = f"{type(error).__name__}: {error}"
-            logger.warning("agent_action_not_told", action=action.action_id, error=told)
+            logger.warning("agent_action_not_told", action=action.action_id, station=action.station, error=told)
+            return not isinstance(error, TransientError | NotFound)
+        return True
 
     def audit(self, action: ActionRow, actor: str) -> Row:
         """The row of the audit log that says what became of an action."""

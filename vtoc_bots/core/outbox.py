@@ -134,7 +134,10 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
 
 
 class Deliverer:
-    """Delivers the conversations of one transport."""
+    """Delivers the conversations of one transport.
+
+    `again` is told of a conversation that has something to be tried again, and in how many seconds.
+    """
 
     def __init__(
         self,
@@ -145,10 +148,11 @@ class Deliverer:
         clock: Clock,
         metrics: Metrics,
         sent: Callable[[Outbound], Awaitable[None]] | None = None,
+        again: Callable[[str, float], None] | None = None,
     ) -> None:
         self._transport = transport
         self._rows, self._leases, self._keeper = rows, leases, keeper
-        self._clock, self._metrics, self._sent = clock, metrics, sent
+        self._clock, self._metrics, self._sent, self._again = clock, metrics, sent, again
 
     async def deliver(self, conversation: str) -> None:
         """Send what is due in this conversation, in order, while nobody else does."""
@@ -156,14 +160,20 @@ class Deliverer:
         held = await self._leases.claim(conversation)
         if held is None:
             return
+        delay = 0.0
         with self._keeper.keep(held, began) as grip:
             while held is not None:
                 row = await self._rows.next(conversation, held.attempt)
                 if row is None:
                     held = await self._leases.let_go(held)
-                elif not await self._rows.end(await self._ended(row, held, grip)):
+                    continue
+                ended = await self._ended(row, held, grip)
+                if not await self._rows.end(ended):
                     logger.warning("delivery_lost", conversation=conversation, key=row.key)
                     return
+                delay = ended.delay
+        if delay and self._again is not None:
+            self._again(conversation, delay)
 
     async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
         outbound = outbound_of(row)

@@ -185,8 +185,10 @@ class Overlay:
         try:
             found = getattr(importlib.import_module(module), attribute)
             spec = found if isinstance(found, ActionSpec) else action(f"{name}.{STEP}")(found)
-        except (ImportError, AttributeError, PluginError) as error:
-            self._add(keys, f"playbooks.{name}: {entrypoint} is of no use: {error}")
+        except Exception as error:  # whatever a module raises that is imported for the first time
+            known = isinstance(error, ImportError | AttributeError | PluginError)
+            why = str(error) if known else f"{type(error).__name__}: {error}"
+            self._add(keys, f"playbooks.{name}: {entrypoint} is of no use: {why}")
             return None
         self.actions.setdefault(spec.name, spec)
         given = {**entry.options.values, **_passed(entry.options)}

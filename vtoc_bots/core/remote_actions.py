@@ -160,6 +160,7 @@ class RemoteActions:
     ) -> ActionRow | None:
         """Note that this step's run waits for the action; its row, None where that was noted before."""
         fallback = new_id()
+        await self._actions.belongs(action.id, ctx.station.slug)
 
         async def work(connection: Connection) -> ActionRow | None:
             row = await send_action(

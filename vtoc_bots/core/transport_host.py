@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp.web import RouteDef
 
+from vtoc_bots.core.alarms import Alarms
 from vtoc_bots.core.asking import Asking
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.commands import Commands
@@ -25,7 +26,7 @@ from vtoc_bots.core.outbox import Deliverer
 from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.probes import TRANSPORT, register_transport
-from vtoc_bots.core.queue import DELIVER, Lane
+from vtoc_bots.core.queue import DELIVER, Hint, Lane
 from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
@@ -119,7 +120,7 @@ class TransportHost:
         if not self._open:
             return
         self._parts.forever("deliver_keeper", self._keeper.run)
-        work = {f"{DELIVER}.{spec.queue or spec.name}": self._deliverer(transport) for spec, transport in self._open}
+        work = {_entrypoint(spec): self._deliverer(spec, transport) for spec, transport in self._open}
         self._parts.take(Lane("deliver", work, DELIVERIES))
         for spec, transport in self._open:
             if spec.name != TERMINAL:
@@ -143,9 +144,16 @@ class TransportHost:
         rows, caps = self._inbox_rows, transport.caps
         return TransportInbox(rows, queue, caps, self._asking, self._floods, self._metrics, self._observers)
 
-    def _deliverer(self, transport: Transport) -> Callable[[str], Awaitable[None]]:
+    def _deliverer(self, spec: TransportSpec, transport: Transport) -> Callable[[str], Awaitable[None]]:
+        def ring(conversation: str) -> None:
+            hint = Hint(_entrypoint(spec), conversation)
+            any(worker.take(hint) for worker in self._parts.workers)
+
+        alarms = Alarms(self._clock, ring)
+        self._parts.forever(f"alarms.{spec.name}", alarms.run)
         rows, leases, keeper = self._outbox_rows, self._delivering, self._keeper
-        return Deliverer(transport, rows, leases, keeper, self._clock, self._metrics, self._sent).deliver
+        deliverer = Deliverer(transport, rows, leases, keeper, self._clock, self._metrics, self._sent, alarms.set)
+        return deliverer.deliver
 
     def _context(self, spec: TransportSpec) -> TransportContext:
         async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
@@ -170,3 +178,8 @@ class TransportHost:
 
     async def _sent(self, outbound: Outbound) -> None:
         self._observers.tell("reply_sent", key=outbound.key, conversation=str(outbound.conversation))
+
+
+def _entrypoint(spec: TransportSpec) -> str:
+    """The jobs that deliver a transport's conversations."""
+    return f"{DELIVER}.{spec.queue or spec.name}"

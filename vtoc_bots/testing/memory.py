@@ -28,6 +28,8 @@ class MemoryInbox:
         self.unopened_forms: list[Message] = []
         self.failures: list[Exception] = []
         """Raised by the next calls, in order."""
+        self.fails: Callable[[Message], Exception | None] = lambda message: None
+        """What is raised for a message, None where it is accepted."""
         self.answers: list[Acknowledgement] = []
         """What the next calls return, in order; without any, that the message was accepted."""
         self.offers: tuple[tuple[str, str], ...] = ()
@@ -44,6 +46,8 @@ class MemoryInbox:
         await self.open.wait()
         if self.failures:
             raise self.failures.pop(0)
+        if (failure := self.fails(message)) is not None:
+            raise failure
         key = (message.transport, message.account, message.event_id)
         if key in self._ids:
             return Accepted(None, duplicate=True)
@@ -80,13 +84,26 @@ class MemoryBlobs:
 
 
 class OpenedContext:
-    """What an opened transport is given in a contract suite, with what it did with it."""
+    """What an opened transport is given in a contract suite, with what it did with it.
 
-    def __init__(self, account: str, clock: Clock, data_dir: Path, address: str | None = None) -> None:
+    `address` is where a web server of ours answers; `links` what addresses of stored files begin with, None for none.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        clock: Clock,
+        data_dir: Path,
+        address: str | None = None,
+        *,
+        links: str | None = "https://files.example",
+    ) -> None:
         self.blobs = MemoryBlobs()
         self._remembered: dict[str, str] = {}
         self.notices: dict[str, Card] = {}
         """Cards that the transport sent as notices, by key."""
+        self.held: list[str] = []
+        """The leases that it asked for."""
         self.context = TransportContext(
             account=account,
             clock=clock,
@@ -94,7 +111,7 @@ class OpenedContext:
             data_dir=data_dir,
             hold=self._hold,
             notice=self._notice,
-            link=lambda blob, name, content_type: f"https://files.example/{blob[:12]}/{name}",
+            link=lambda blob, name, content_type: f"{links}/{blob[:12]}/{name}" if links else None,
             address=lambda: address,
             recall=self._recall,
         )
@@ -103,6 +120,7 @@ class OpenedContext:
         return self._remembered.get(name) if value is None else self._remembered.setdefault(name, value)
 
     async def _hold(self, name: str, work: Callable[[int], Awaitable[None]]) -> None:
+        self.held.append(name)
         await work(1)
 
     async def _notice(self, card: Card, key: str) -> None:

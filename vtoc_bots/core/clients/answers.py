@@ -14,6 +14,8 @@ from vtoc_bots.core.errors import ActionError, TransientError, VtocError
 
 QUOTED: Final = 200
 """Characters of a service's own words that an error quotes."""
+LONGEST_WAIT_SECONDS: Final = 86_400.0
+"""Whatever a service asks for: what waits longer waits for somebody who never comes."""
 _NOT_TAKEN: Final = (429, 503)
 """What a service answers that certainly did not do what was asked."""
 
@@ -100,14 +102,16 @@ def error_of_status(
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` asks to wait, as seconds or as a date (RFC 9110 §10.2.3); None without one."""
+    """Seconds that a ``Retry-After`` asks to wait, as seconds or as a date (RFC 9110 §10.2.3), a day at most; None
+    without one."""
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
     try:
-        return max(0.0, float(text)) if text.isascii() and text.isdecimal() else max(0.0, _until(text, now))
+        seconds = float(text) if text.isascii() and text.isdecimal() else _until(text, now)
     except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS)
 
 
 def _until(text: str, now: datetime) -> float:

@@ -17,9 +17,19 @@ USUAL_LIFE_SECONDS: Final = 300.0
 class ClientCredentials:
     """The token of one client; `path` is that of the token endpoint under the service's address."""
 
-    def __init__(self, http: ServiceHttp, path: tuple[str, ...], clock: Clock, client_id: str, secret: str) -> None:
+    def __init__(
+        self,
+        http: ServiceHttp,
+        path: tuple[str, ...],
+        clock: Clock,
+        client_id: str,
+        secret: str,
+        *,
+        scope: str | None = None,
+    ) -> None:
+        """`scope` are those to ask for, separated by spaces; None: the client's usual ones."""
         self._http, self._path, self._clock = http, path, clock
-        self._client_id, self._secret = client_id, secret
+        self._client_id, self._secret, self._scope = client_id, secret, scope
         self._lock = asyncio.Lock()
         self._token = ""
         self._until = 0.0
@@ -36,6 +46,8 @@ class ClientCredentials:
 
     async def _fetch(self) -> None:
         form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": self._secret}
+        if self._scope is not None:
+            form["scope"] = self._scope
         answer = await self._http.request("POST", *self._path, operation="token", form=form, repeatable=True)
         document = answer.document()
         token, life = document.get("access_token"), document.get("expires_in", USUAL_LIFE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -10,6 +11,7 @@ from vtoc_bots.core.queue import hint_insert
 from vtoc_bots.core.store.connection import Statements
 from vtoc_bots.core.store.pool import Row, Session
 
+PRIVATE: Final = "Private: shown to whoever asked for it, and to leads with the run."
 FINAL: Final = frozenset({"succeeded", "failed"})
 
 _COLUMNS: Final = """action_id, station, tool_name, run_id, status, request, response, error, channel_slug,
@@ -71,7 +73,8 @@ FROM (
             ELSE CASE WHEN r.started_at IS NULL THEN 'queued' ELSE 'running' END END AS status,
         CASE WHEN r.state IN ('succeeded', 'failed', 'cancelled') THEN coalesce(r.finished_at, now()) END
             AS finished_at,
-        CASE WHEN r.state = 'succeeded' THEN CASE WHEN a.step IS NULL THEN r.result ELSE
+        CASE WHEN r.state = 'succeeded' THEN CASE WHEN a.step IS NULL THEN
+            CASE WHEN r.private THEN r.result || '{{"private": true}}' ELSE r.result END ELSE
             (SELECT jsonb_build_object('output', s.output) FROM vtoc_engine.steps s
              WHERE s.run_id = r.id AND s.step = a.step) END END AS result
     FROM vtoc_engine.agent_actions a JOIN vtoc_engine.runs r ON r.id = a.run_id
@@ -81,7 +84,7 @@ WHERE a.action_id = m.id AND a.status IN ('queued', 'running') AND a.status <> m
 RETURNING {", ".join(f"a.{name.strip()}" for name in _COLUMNS.split(","))}
 """
 _UNTOLD: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.agent_actions
-    WHERE told < revision ORDER BY updated_at LIMIT 200"""
+    WHERE told < revision AND station <> ALL($1::text[]) ORDER BY updated_at LIMIT 200"""
 _TOLD: Final = "UPDATE vtoc_engine.agent_actions SET told = greatest(told, $2) WHERE action_id = $1"
 
 # A copy that was late never takes back what a newer one said.
@@ -99,6 +102,7 @@ ON CONFLICT (action_id) DO UPDATE SET status = excluded.status,
 WHERE array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], excluded.status)
     >= array_position(ARRAY['queued', 'running', 'succeeded', 'failed'], old.status)
 """
+_WITHDRAW: Final = "DELETE FROM {schema}.agent_action_audits WHERE action_id = $1"
 _PAGE: Final = """SELECT id, action_id, tool_name, status, request_payload, response_payload, error_message,
         completed_at, channel_slug, initiator_id, created_at, updated_at
     FROM {schema}.agent_action_audits
@@ -195,9 +199,9 @@ async def follow_runs(statements: Statements) -> list[ActionRow]:
     return [ActionRow(*row.values()) for row in await statements.fetch(_FOLLOW)]
 
 
-async def untold_actions(statements: Statements) -> list[ActionRow]:
-    """Actions whose copy is behind."""
-    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD)]
+async def untold_actions(statements: Statements, away: Sequence[str]) -> list[ActionRow]:
+    """Actions whose copy is behind, the longest first, but for those of stations that are away."""
+    return [ActionRow(*row.values()) for row in await statements.fetch(_UNTOLD, away)]
 
 
 async def told_action(statements: Statements, action: ActionRow) -> None:
@@ -206,7 +210,7 @@ async def told_action(statements: Statements, action: ActionRow) -> None:
 
 
 async def copy_action(session: Session, action: ActionRow) -> None:
-    """Write the station's own row of the action."""
+    """Write the station's own row of the action; a private card is only named there, for the whole station reads it."""
     await session.execute(
         _COPY.format(schema=session.schema),
         action.action_id,
@@ -214,13 +218,30 @@ async def copy_action(session: Session, action: ActionRow) -> None:
         action.tool_name,
         action.status,
         action.request,
-        action.response,
+        for_everybody(action),
         action.error,
         action.completed_at,
         action.channel_slug,
         action.initiator_id,
         action.created_at,
     )
+
+
+def for_everybody(action: ActionRow) -> Any:
+    """The response as everybody at the station may read it: a private card, or an action's output that is one, is left
+    out and its run named, whose result the API shows to those who may see it."""
+    response = action.response
+    if action.run_id is None or not isinstance(response, Mapping):
+        return response
+    for card in (response, response.get("output")):
+        if isinstance(card, Mapping) and "blocks" in card and card.get("private") is True:
+            return {"private": True, "run_id": str(action.run_id), "text": PRIVATE}
+    return response
+
+
+async def withdraw_copy(session: Session, action_id: str) -> None:
+    """Remove the station's own row of an action that turned out to be another's."""
+    await session.execute(_WITHDRAW.format(schema=session.schema), action_id)
 
 
 async def audits_page(session: Session, before: tuple[datetime, UUID] | None, limit: int) -> list[Row]:

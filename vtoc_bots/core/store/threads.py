@@ -45,10 +45,12 @@ _ITEMS: Final = f"""SELECT {_ITEM} FROM vtoc_engine.thread_items i
     WHERE {_MINE} AND ($3::text IS NULL OR (i.place, i.id) {{than}} (a.place, a.id))
     ORDER BY i.place {{order}}, i.id {{order}} LIMIT $4"""
 _ONE: Final = f"SELECT {_ITEM} FROM vtoc_engine.thread_items i WHERE {_MINE} AND i.id = $3"
-_SINCE: Final = f"""SELECT {_ITEM} FROM vtoc_engine.thread_items i
+_MOST_CHANGED: Final = 200
+# With ties, for what was written at once is told at once: whoever asks on asks for what changed after it.
+_SINCE: Final = f"""SELECT * FROM (SELECT {_ITEM} FROM vtoc_engine.thread_items i
     JOIN unnest($1::text[], $2::bigint[]) AS w(thread_id, changed)
         ON w.thread_id = i.thread_id AND i.changed > w.changed
-    ORDER BY i.changed, i.place, i.id LIMIT 5000"""
+    ORDER BY i.changed FETCH FIRST {_MOST_CHANGED} ROWS WITH TIES) n ORDER BY n.changed, n.place, n.id"""
 _REMOVE: Final = "DELETE FROM vtoc_engine.thread_items WHERE thread_id = $1 AND id = ANY($2::text[])"
 # The thread's row is locked until the commit, so changes become visible in the order of their numbers.
 _COUNT: Final = """UPDATE vtoc_engine.threads SET changes = changes + 1, updated_at = now()
@@ -101,6 +103,8 @@ class ThreadItem(NamedTuple):
 class ThreadRows:
     """Statements on threads. Whatever a viewer may not see does not exist for them: NotFound."""
 
+    MOST_CHANGED: ClassVar = _MOST_CHANGED
+    """Of `changed`."""
     CHANNEL: ClassVar = CHANNEL
     """The purpose of the thread that is a channel's own."""
 
@@ -173,7 +177,10 @@ class ThreadRows:
         return _there(await self._store.fetchrow(_ONE, thread_id, name, item_id, idempotent=True), item_id)
 
     async def changed(self, since: Mapping[str, int]) -> list[Row]:
-        """The items of these threads that changed since the count given for each, in the order of their changes."""
+        """The items of these threads that changed since the count given for each, in the order of their changes.
+
+        With MOST_CHANGED or more there may be others, that changed later.
+        """
         return await self._store.fetch(_SINCE, list(since), list(since.values()), idempotent=True)
 
     async def write(self, thread_id: str, items: Sequence[ThreadItem], gone: Sequence[str] = ()) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
 from vtoc_bots.core.tracks.assignment import judge
-from vtoc_bots.core.tracks.evidence import FIRST_INTERVAL_SECONDS, NEVER
+from vtoc_bots.core.tracks.evidence import NEVER
 from vtoc_bots.core.tracks.gate import compare
 from vtoc_bots.core.tracks.grid import SpatialHash
 from vtoc_bots.core.tracks.identity import BY_GLOBAL_ID, BY_ICAO, BY_LOCAL_NUMBER, Identity
 from vtoc_bots.core.tracks.manual import Decisions
 from vtoc_bots.core.tracks.report import Report
+from vtoc_bots.core.tracks.rhythm import Rhythm
 from vtoc_bots.core.tracks.settings import MergeSettings
 from vtoc_bots.core.tracks.source_track import SourceTrack
 from vtoc_bots.core.tracks.succession import forerunner, forerunners
@@ -21,8 +22,8 @@ from vtoc_bots.core.tracks.succession import forerunner, forerunners
 FASTEST_EXPECTED_MPS: Final = 350.0
 SEARCH_SIGMAS: Final = 6.0
 SEARCH_SLACK_M: Final = 1_000.0
-INTERVAL_RATE: Final = 0.05
-"""How fast what is known of a source's usual interval follows the intervals of its numbers."""
+NEWCOMER_INTERVALS: Final = 1.5
+"""Who began to report at most so many of a source's intervals before a new number may be what that number is of."""
 LARGEST_SIGMA_M: Final = 2_500.0
 """A position vaguer than this names no neighbour."""
 
@@ -45,8 +46,8 @@ class Association:
         self.round = 0
         """How many rounds have been closed."""
         self.counts: Counter[str] = Counter()
-        self._intervals: dict[str, float] = {}
-        """About how many seconds lie between two reports of one number, by source."""
+        self._rhythms: defaultdict[str, Rhythm] = defaultdict(Rhythm)
+        """Of each source of numbers, or of each namespace of names: see `Identity.rivalry`."""
 
     def advance(self, t: float) -> None:
         """Take note that time has come to `t`, which closes a round that has lasted `round_seconds`."""
@@ -72,6 +73,9 @@ class Association:
         pending, self._pending = self._pending, {}
         reporting = frozenset(pending)
         weighed = [guest for guest, proposal in pending.items() if self._weigh(guest, *proposal)]
+        # Only now is it known who else claims to continue an ended number.
+        for guest in weighed:
+            self._trace(guest)
         for guest in weighed:
             self._decide(guest, reporting)
 
@@ -127,13 +131,14 @@ class Association:
         state = member.filter
         if guest.forced or t <= evidence.t or state is None or member.sigma_m > LARGEST_SIGMA_M:
             return False
+        rhythm = self._rhythms[guest.rivalry]
         if t - evidence.t > self._settings.shown_for(guest.namespace):
             evidence.forget()
-            evidence.interval = self._intervals.get(guest.rivalry, evidence.interval)
+            evidence.interval, guest.began = rhythm.interval, math.inf
+        elif evidence.reports:
+            rhythm.learn(t - evidence.t)
         variance_ratio = state.innovation_variance / member.sigma_m**2
         evidence.begin(t, state.innovation, variance_ratio, report.event.altitude_m is not None)
-        usual = self._intervals.setdefault(guest.rivalry, FIRST_INTERVAL_SECONDS)
-        self._intervals[guest.rivalry] += INTERVAL_RATE * (evidence.interval - usual)
         unseen = dict.fromkeys(evidence.pairs)
         reach = self._settings.extrapolate_seconds
         for candidate in self._candidates(guest, member, report):
@@ -150,26 +155,24 @@ class Association:
                 evidence.miss(candidate)
             else:
                 evidence.drop(candidate)
-        self._trace(guest, member, report)
         evidence.settle()
+        if guest.rank == BY_LOCAL_NUMBER and guest.began == math.inf:
+            guest.began = t
+            guest.born = self.round - math.ceil(NEWCOMER_INTERVALS * rhythm.interval / self._settings.round_seconds)
+            guest.claim(forerunners(guest, member.sigma_m, report, self._near(member, report), rhythm))
         evidence.round = self.round if self._newest - t <= reach else NEVER
         return True
 
-    def _trace(self, guest: Identity, member: SourceTrack, report: Report) -> None:
+    def _trace(self, guest: Identity) -> None:
         """Find out whether a new number continues one that has ended, and take over what was known of that."""
-        if guest.rank != BY_LOCAL_NUMBER:
+        if not guest.forerunners:
             return
-        if guest.evidence.reports == 1:
-            guest.began = report.t
-            nearby = self._near(member, report)
-            guest.claim(forerunners(guest, member.sigma_m, report, nearby))
-        elif guest.forerunners:
-            before = forerunner(guest)
-            if before is not None:
-                guest.claim(())
-                guest.forerunner, before.successor = before, guest
-                guest.evidence.inherit(before.evidence)
-                self.counts["continued"] += 1
+        before = forerunner(guest, self._rhythms[guest.rivalry])
+        if before is not None:
+            guest.claim(())
+            guest.forerunner, before.successor = before, guest
+            guest.evidence.inherit(before.evidence)
+            self.counts["continued"] += 1
 
     def _disown(self, guest: Identity, successor: Identity) -> None:
         """A number reports again: it has not ended, so the other does not continue it. What was joined stays so."""
@@ -198,7 +201,7 @@ class Association:
         return not self._decisions.forbids(guest, host)
 
     def _decide(self, guest: Identity, reporting: frozenset[Identity]) -> None:
-        candidate, margin = judge(guest, reporting, self._settings.accept_margin)
+        candidate, margin = judge(guest, reporting, self._settings.keep_margin)
         if candidate is not None and not guest.evidence.pairs[candidate].latest.inside:
             candidate = None
         if guest.host is not None:

@@ -66,6 +66,7 @@ class Identity:
         "_trail_cache",
         "_trail_t",
         "began",
+        "born",
         "candidate",
         "cell",
         "challenger",
@@ -137,6 +138,8 @@ class Identity:
         self.challenger: Identity | None = None
         self.began = math.inf
         """Time of the first report that was compared with others."""
+        self.born = 0
+        """The first round in which another identity may have begun because of the same entity."""
         self.forerunners: dict[Identity, None] = {}
         """Ended numbers of the same source, one of which this one may continue."""
         self.heirs: dict[Identity, None] = {}

@@ -54,6 +54,8 @@ class MergeSettings:
     hit_margin: float = 3.5
     """A win by less is no hit: of two aircraft parked side by side neither can be told."""
     accept_hits: int = 3
+    keep_margin: float = 3.0
+    """A standing merge is favoured by so much (in χ²). Two that stand crosswise are favoured twice, so it is little."""
     keep_misses: int = 4
     switch_wins: int = 3
     round_seconds: float = 1.0

@@ -14,18 +14,19 @@ from vtoc_bots.core.access import Ask, Decision
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.store.effects import Effects, write_effects
+from vtoc_bots.core.web.batches import AT_ONCE, batch_of
 from vtoc_bots.core.web.bodies import read_body
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.documents import Page
+from vtoc_bots.core.web.mistakes import mistaken, mistakes
+from vtoc_bots.core.web.parsing import loaded, refuse_deep
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal, correlation_id
 from vtoc_bots.core.web.signatures import check_signature
 from vtoc_bots.core.web.tools import refused
 from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation, SignedCall
 
-MOST_MISTAKES: Final = 20
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_DEEPEST: Final = 60
 _NDJSON_TYPES: Final = (NDJSON, "application/ndjson", "application/jsonl")
 
 
@@ -50,7 +51,7 @@ class Endpoint:
                 raw = await read_body(request, request.client_max_size)
                 check_signature(self._parts.settings.webhook_secret, request.headers, raw, self._parts.clock.now())
                 signed = SignedCall(request, self._parts, correlation_id(request))
-                return self._answer(request, await operation.call(signed, body=self._body(request, raw)))
+                return self._answer(request, await operation.call(signed, body=await self._body(request, raw)))
             call, values = await self._call(request)
             return self._answer(request, await operation.call(call, **values))
 
@@ -73,7 +74,7 @@ class Endpoint:
         key, raw = self._key(request), b""
         if operation.body is not None:
             raw = await read_body(request, request.client_max_size)
-            values["body"] = self._body(request, raw)
+            values["body"] = await self._body(request, raw)
         if key is not None:
             about = f"{operation.id} {request.path} {station.slug}\n".encode()
             call = Call(
@@ -96,21 +97,21 @@ class Endpoint:
         names = [name for name, _ in request.query.items()]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise _mistaken([{"in": "query", "at": twice, "message": "it is given twice; give it once"}])
+            raise mistaken([{"in": "query", "at": twice, "message": "it is given twice; give it once"}])
         assert self._operation.query is not None
         try:
             return self._operation.query.model_validate_strings(dict(request.query), strict=True)
         except ValidationError as error:
-            raise _mistaken(_mistakes("query", error)) from None
+            raise mistaken(mistakes("query", error)) from None
 
     def _key(self, request: web.Request) -> str | None:
         key = request.headers.get("Idempotency-Key") if self._operation.keyed else None
         if key is not None and not _KEY.fullmatch(key):
             message = "it is 1 to 255 printable ASCII characters without spaces"
-            raise _mistaken([{"in": "header", "at": "Idempotency-Key", "message": message}])
+            raise mistaken([{"in": "header", "at": "Idempotency-Key", "message": message}])
         return key
 
-    def _body(self, request: web.Request, raw: bytes) -> Any:
+    async def _body(self, request: web.Request, raw: bytes) -> Any:
         """The checked body. It must be what it says, UTF-8, and strictly JSON: no NaN, no 1 in quotes."""
         operation = self._operation
         kinds = (JSON, *_NDJSON_TYPES) if operation.ndjson else (JSON,)
@@ -119,12 +120,15 @@ class Endpoint:
         if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
             raise Refusal(415, f"the body must be UTF-8, not {request.charset}")
         text = raw if request.content_type == JSON else _array_of_lines(raw)
-        parse_json(text)
+        found = loaded(text)
+        if operation.batch is not None and isinstance(found, list) and len(found) > AT_ONCE:
+            return await batch_of(operation.batch, text)
+        refuse_deep(found)
         assert operation.body is not None
         try:
             return operation.body.validate_json(text, strict=True)
         except ValidationError as error:
-            raise _mistaken(_mistakes("body", error)) from None
+            raise mistaken(mistakes("body", error)) from None
 
     async def _audit(self, call: Call, decision: Decision) -> None:
         """Note in the audit log what is about to be done, or was refused."""
@@ -155,31 +159,6 @@ class Endpoint:
         return web.Response(status=operation.status, body=body, content_type=JSON, headers=headers)
 
 
-def parse_json(text: bytes) -> Any:
-    """The value of a JSON text. Raises Refusal (400) where it is none or deeper than anything sensible."""
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Refusal(400, f"the body is no JSON in UTF-8 ({error.msg} at character {error.pos})") from None
-    if _depth(found) > _DEEPEST:
-        raise Refusal(400, f"the body is nested more than {_DEEPEST} deep")
-    return found
-
-
-def _depth(value: Any) -> int:
-    """How deep lists and objects are nested, level by level: no text of a caller's may exhaust our stack."""
-    depth, level = 0, [value]
-    while level and depth <= _DEEPEST:
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-            if isinstance(item, dict | list)
-        ]
-        depth += 1
-    return depth
-
-
 def _array_of_lines(raw: bytes) -> bytes:
     """NDJSON as one JSON array; each line must be a value of its own."""
     lines = [line for line in raw.split(b"\n") if line.strip()]
@@ -189,22 +168,3 @@ def _array_of_lines(raw: bytes) -> bytes:
         except orjson.JSONDecodeError as error:
             raise Refusal(400, f"line {number} is no JSON ({error.msg})") from None
     return b"[" + b",".join(lines) + b"]"
-
-
-def _mistakes(where: str, error: ValidationError) -> list[dict[str, str]]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        {
-            "in": where,
-            "at": ".".join(str(part) for part in each["loc"])[:200],
-            "message": each["msg"].removeprefix("Value error, "),
-        }
-        for each in found[:MOST_MISTAKES]
-    ]
-
-
-def _mistaken(mistakes: list[dict[str, str]]) -> Refusal:
-    first = mistakes[0]
-    at = f" {first['at']}" if first["at"] else ""
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return Refusal(400, f"{first['in']}{at}: {first['message']}{more}", members={"errors": mistakes})

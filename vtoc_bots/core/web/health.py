@@ -130,6 +130,8 @@ async def _within(part: _Part) -> str | None:
     if not done:
         task.cancel()
         raise VtocError(f"no answer within {part.timeout_seconds:g} s")
+    if task.cancelled():  # not the look's own end: the others' answers are waited for
+        raise VtocError("it is being removed")
     return task.result()
 
 

@@ -24,6 +24,7 @@ from vtoc_bots.core.store.telemetry_pages import (
     source_by_id,
 )
 from vtoc_bots.core.telemetry import NOTHING, TelemetryEvent
+from vtoc_bots.core.web.batches import parts_of
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.core.web.typed import Call
 
@@ -45,12 +46,13 @@ async def push(call: Call, given: Sequence[NewEvent], source: Row | None) -> lis
         by_source: dict[UUID, list[Pushed]] = {}
         rows: dict[UUID, Row] = {}
         known: dict[tuple[UUID | None, str | None], Row] = {}
-        for event_id, event in zip(ids, given, strict=True):
-            row = source or await _source_of(session, event, known)
-            if not row["is_active"]:
-                raise Refusal(409, f"source {row['slug']} is not active; activate it before sending events")
-            rows[row["id"]] = row
-            by_source.setdefault(row["id"], []).append(_pushed(event_id, event, row, at))
+        async for part in parts_of(list(zip(ids, given, strict=True))):
+            for event_id, event in part:
+                row = source or await _source_of(session, event, known)
+                if not row["is_active"]:
+                    raise Refusal(409, f"source {row['slug']} is not active; activate it before sending events")
+                rows[row["id"]] = row
+                by_source.setdefault(row["id"], []).append(_pushed(event_id, event, row, at))
         # In one order, so that two pushes to the same sources wait for each other instead of locking each other out.
         for source_id, events in sorted(by_source.items()):
             await _write(session, rows[source_id], events)
@@ -60,14 +62,15 @@ async def push(call: Call, given: Sequence[NewEvent], source: Row | None) -> lis
 async def _ids(call: Call, count: int) -> tuple[datetime, list[UUID]]:
     """When the events came, and their ids; those of the first time where they came under this key before."""
     if call.key is None:
-        return call.parts.clock.now(), [new_id() for _ in range(count)]
+        return call.parts.clock.now(), [new_id() async for part in parts_of(range(count)) for _ in part]
     scope, key, digest = call.principal.actor, call.key, call.digest
 
     async def work(connection: Connection) -> datetime:
         return (await remember(connection, scope, key, digest, None)).at
 
     at = await call.parts.store.run(work, transaction=True, idempotent=True)
-    return at, [uuid5(_EVENTS, f"{scope} {key} {number}") for number in range(count)]
+    numbered = parts_of(range(count))
+    return at, [uuid5(_EVENTS, f"{scope} {key} {number}") async for part in numbered for number in part]
 
 
 async def _source_of(session: Session, event: NewEvent, known: dict[tuple[UUID | None, str | None], Row]) -> Row:
@@ -122,10 +125,14 @@ async def _write(session: Session, source: Row, pushed: Sequence[Pushed]) -> Non
     """The events themselves, the newest state of each entity, and when the source gave something."""
     if not await keep_source(session, source["id"]):
         raise NotFound(f"source {source['slug']} was removed just now")
-    await push_events(session, source["id"], pushed)
     states = States(0)
-    for each in pushed:
-        states.add(each.event)
+    async for part in parts_of(pushed):
+        await push_events(session, source["id"], part)
+        for each in part:
+            states.add(each.event)
     newest, _ = states.take()
-    await telemetry.set_latest(session, source["id"], newest)
+    # In one order, as the events' sources: whoever writes the same entities waits instead of locking us out.
+    newest.sort(key=lambda state: (state.entity_namespace, state.entity_id))
+    async for some in parts_of(newest):
+        await telemetry.set_latest(session, source["id"], some)
     await telemetry.note_ingested(session, source["id"], {PUSHED: True})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from aiohttp import web
@@ -63,6 +63,13 @@ class SignedCall:
     correlation_id: UUID
 
 
+class Batch(NamedTuple):
+    """A body that is a list: how some of its items are checked, and how many there may be."""
+
+    items: TypeAdapter[Any]
+    most: int
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A route and everything that its documentation says.
@@ -70,7 +77,7 @@ class Operation:
     `level` is the least one at the station. `station_in_path`: its ``{slug}`` is the request's station. `keyed`: it
     takes an Idempotency-Key. `audited`: a row of the audit log is written before it is done. `signed`: a webhook,
     whose signature stands for the credential; it is called with a SignedCall. `starts`: what it starts is decided on
-    by itself, and may wait for an approval, which nothing else here can.
+    by itself, and may wait for an approval, which nothing else here can. `batch`: the body may be a list of these.
     """
 
     id: str
@@ -95,6 +102,7 @@ class Operation:
     ndjson: bool
     signed: bool
     starts: bool
+    batch: Batch | None
 
 
 def operation(
@@ -109,11 +117,13 @@ def operation(
     ndjson: bool = False,
     signed: bool = False,
     starts: bool = False,
+    batch: Batch | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Operation]:
     """Make an Operation of ``async def f(call: Call, <path parameters>, query: Q, body: B) -> Answer``.
 
     `query` is a model, `body` any type that pydantic knows, other parameters are the path's. The docstring is the
-    documentation; `problems` are the statuses it answers besides those that follow from the signature.
+    documentation; `problems` are the statuses it answers besides those that follow from the signature. `batch`: of a
+    body that may be a long list, how its items are checked: in parts, so that others are served meanwhile.
     """
 
     def make(call: Callable[..., Awaitable[Any]]) -> Operation:
@@ -151,6 +161,7 @@ def operation(
             ndjson=ndjson,
             signed=signed,
             starts=starts,
+            batch=batch,
         )
 
     return make

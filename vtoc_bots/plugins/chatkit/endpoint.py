@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
-from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransportContext, read_body
+from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransientError, TransportContext, read_body
 from vtoc_bots.plugins.chatkit.speaking import Request
 from vtoc_bots.plugins.chatkit.watch import ThreadWatch
 
@@ -34,6 +34,8 @@ MISSING: Final = (
 )
 LOOK_SECONDS: Final = 1.0
 """How often it is looked whether the client is still there."""
+STILL_SECONDS: Final = 10.0
+"""After how long the credential of an open stream is looked at again, with the next event or comment."""
 MOST_WAITING: Final = 16
 """Events that wait for a slow client; what comes after them waits in the database."""
 _STREAM_HEADERS: Final = MappingProxyType(
@@ -143,11 +145,16 @@ class Endpoint:
                 raise event
             response = web.StreamResponse(headers=_STREAM_HEADERS)
             await response.prepare(request)
+            clock = self._context.clock
+            look_at = clock.monotonic() + STILL_SECONDS
             while event is not None:
                 if isinstance(event, Exception):
                     raise event
                 await response.write(event)
-                event = await self._next(queue, request, response)
+                if clock.monotonic() >= look_at:
+                    look_at = clock.monotonic() + STILL_SECONDS
+                    await self._still(request)
+                event = await self._next(queue, request)
             await response.write_eof()
             return response
         except ConnectionError:
@@ -157,19 +164,20 @@ class Endpoint:
             pumping.cancel()
             await asyncio.gather(pumping, return_exceptions=True)
 
-    async def _next(self, queue: asyncio.Queue[_Event], request: web.Request, response: web.StreamResponse) -> _Event:
-        """The next event. Raises ConnectionResetError where the client has left."""
-        quiet = 0.0
-        while True:
-            try:
+    async def _still(self, request: web.Request) -> None:
+        """Raises Refusal for whoever may not see any more what the stream tells; a database that is away ends none."""
+        assert self._context.caller is not None
+        with suppress(TransientError):
+            await self._context.caller(request.headers)
+
+    async def _next(self, queue: asyncio.Queue[_Event], request: web.Request) -> _Event:
+        """The next event, or after a while a comment. Raises ConnectionResetError where the client has left."""
+        for _ in range(round(QUIET_SECONDS / LOOK_SECONDS)):
+            with suppress(TimeoutError):
                 return await asyncio.wait_for(queue.get(), LOOK_SECONDS)
-            except TimeoutError:
-                quiet += LOOK_SECONDS
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError
-            if quiet >= QUIET_SECONDS:
-                quiet = 0.0
-                await response.write(b": still here\n\n")
+        return b": still here\n\n"
 
 
 async def _pump(events: AsyncGenerator[bytes, None], queue: asyncio.Queue[_Event]) -> None:

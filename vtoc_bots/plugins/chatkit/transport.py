@@ -94,8 +94,9 @@ class ChatKitTransport:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
-            if self._session is not None:
-                await self._session.close()
+            session, self._session = self._session, None  # a run that begins anew opens another
+            if session is not None:
+                await session.close()
 
     async def _organised(self) -> None:
         """Know the organisation, where there is one, and keep the stations' channels; until cancelled."""

@@ -17,6 +17,8 @@ logger = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 0.25
 AWAY_SECONDS: Final = 2.0
 MOST_WATCHERS: Final = 1000
+MOST_KEPT: Final = 200
+"""Items that wait for one stream, about; the others wait in the database until it has taken these."""
 
 
 class Seen(NamedTuple):
@@ -35,6 +37,11 @@ class Watcher:
         self._rows: list[Any] = []
         self._is_busy = True
         self._looked = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has enough to tell for now."""
+        return len(self._rows) >= MOST_KEPT
 
     def tell(self, rows: list[Any], is_busy: bool) -> None:
         """Note what a look found; nothing new of a busy thread is not worth waking for."""
@@ -85,13 +92,15 @@ class ThreadWatch:
                 await self._wanted.wait()
             pause = LOOK_SECONDS
             try:
-                await self._look(list(self.watchers))
+                await self._look([watcher for watcher in self.watchers if not watcher.is_full])
             except TransientError as error:
                 logger.info("threads_not_looked_at", error=str(error))
                 pause = AWAY_SECONDS
             await self._clock.sleep(pause)
 
     async def _look(self, watchers: list[Watcher]) -> None:
+        if not watchers:
+            return
         # First whether anything is being done, then what came of it: what ends in between is seen by the second.
         runs = {watcher.run_id for watcher in watchers if watcher.run_id is not None}
         going = await self._rows.going(list(runs)) if runs else set()
@@ -100,8 +109,10 @@ class ThreadWatch:
         for watcher in watchers:
             since[watcher.thread] = min(watcher.since, since.get(watcher.thread, watcher.since))
         changed: dict[str, list[Any]] = {}
-        for row in await self._rows.changed(since):
+        rows = await self._rows.changed(since)
+        for row in rows:
             changed.setdefault(row["thread_id"], []).append(row)
+        is_cut = len(rows) >= self._rows.MOST_CHANGED  # then nothing has ended before the rest was told
         for watcher in watchers:
-            is_busy = watcher.conversation in busy or (watcher.run_id is not None and watcher.run_id in going)
+            is_busy = is_cut or watcher.conversation in busy or (watcher.run_id is not None and watcher.run_id in going)
             watcher.tell(changed.get(watcher.thread, []), is_busy)

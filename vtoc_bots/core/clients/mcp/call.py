@@ -23,11 +23,12 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from vtoc_bots.core.clients.answers import Uncertain
+from vtoc_bots.core.clients.mcp.caller import Caller
 from vtoc_bots.core.clients.mcp.config import ServerConfig
 from vtoc_bots.core.clients.mcp.connection import Broken, Called, Connection
 from vtoc_bots.core.errors import ActionError, TransientError, VtocError
 from vtoc_bots.core.observe.tracing import current_traceparent
-from vtoc_bots.core.ports import ActionContext, Clock
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.questions import Answer, Inquiry, PersonNeeded, Question
 
 IDEMPOTENCY_META: Final = "vtoc-bots/idempotency-key"
@@ -46,7 +47,7 @@ class ToolCall:
         connection: Connection,
         tool: str,
         arguments: Mapping[str, Any],
-        ctx: ActionContext,
+        ctx: Caller,
         clock: Clock,
     ) -> None:
         self.connection, self._config, self._clock = connection, config, clock
@@ -68,7 +69,7 @@ class ToolCall:
         said = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
         return said or self._config.entry.may_repeat(self._tool)
 
-    async def go(self, ctx: ActionContext) -> CallToolResult:
+    async def go(self, ctx: Caller) -> CallToolResult:
         """Take it to its end. Raises PersonNeeded where it needs an answer; `go` again then, with the answer.
 
         Raises TransientError where it may be tried again, Uncertain where it may have been done, ActionError.

@@ -11,15 +11,16 @@ from typing import Any, Final
 import aiohttp
 
 from vtoc_bots.core.clients.breaker import Breaker
-from vtoc_bots.core.clients.http import HttpCounts, ServiceHttp
+from vtoc_bots.core.clients.http import HttpCounts
 from vtoc_bots.core.clients.mcp.call import ToolCall, nobody_answered
+from vtoc_bots.core.clients.mcp.caller import Caller
 from vtoc_bots.core.clients.mcp.config import ServerConfig
 from vtoc_bots.core.clients.mcp.connection import Connection
-from vtoc_bots.core.clients.mcp.credentials import Bearer, ClientCredentials, token_service
+from vtoc_bots.core.clients.mcp.credentials import auth_of
 from vtoc_bots.core.clients.mcp.results import result_of
 from vtoc_bots.core.errors import ActionError, TransientError, VtocError
 from vtoc_bots.core.observe.tracing import span
-from vtoc_bots.core.ports import ActionContext, Clock
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.questions import PersonNeeded
 from vtoc_bots.core.tools import ToolResult
 
@@ -27,6 +28,7 @@ MOST_HELD: Final = 16
 """Calls of one server that may wait for people at the same time in one process."""
 MOST_WAITING: Final = 64
 MOST_IDLE: Final = 2
+CANCEL_SECONDS: Final = 2.0
 
 
 class Pool:
@@ -41,9 +43,10 @@ class Pool:
         self._idle: list[Connection] = []
         self._held: dict[str, ToolCall] = {}
         self._closings: set[asyncio.Task[None]] = set()
-        self._auth = _auth_of(config, session, clock)
+        self._looking: asyncio.Task[str] | None = None
+        self._auth = auth_of(config, session, clock)
 
-    async def call(self, ctx: ActionContext, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+    async def call(self, ctx: Caller, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Call a tool for a step, or go on with the call that waited for an answer.
 
         Raises PersonNeeded, TransientError, Uncertain and ActionError, see `ToolCall.go`.
@@ -60,25 +63,57 @@ class Pool:
             async with self._place():
                 connection = await self._connection()
                 call = ToolCall(self.config, connection, tool, arguments, ctx, self._clock)
-                await self._check(call, ctx, tool)
+                try:
+                    await self._check(call, ctx, tool)
+                except BaseException:
+                    self._keep(connection)
+                    raise
                 return await self._finish(ctx, tool, call)
 
     async def probe(self) -> str:
-        """Whether the server answers now. Raises what is wrong with it."""
+        """Whether the server answers now. Raises what is wrong with it.
+
+        A look goes on when its asker leaves: a program may take longer to start than anybody waits. What it came to is
+        for the next who asks.
+        """
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(self._looked)
+        look = self._looking
+        try:
+            return await asyncio.shield(look)
+        finally:
+            if look.done() and self._looking is look:
+                self._looking = None
+
+    async def _look(self) -> str:
         connection = await self._connection()
         self._keep(connection)
         return f"{len(connection.tools)} tools, {self.counts.answered} calls answered, {self.counts.failed} failed"
+
+    def _looked(self, look: asyncio.Task[str]) -> None:
+        """What went well is looked at anew; a fault is told once."""
+        if look.cancelled() or look.exception() is None:
+            self._looking = None
+
+    async def give_up(self, key: str) -> None:
+        """Give up a call that waits for a person."""
+        call = self._held.pop(key, None)
+        if call is not None:
+            await call.abandon()
 
     async def tidy(self) -> None:
         """Give up calls whose answer did not come in time."""
         now = self._clock.monotonic()
         for key, call in list(self._held.items()):
             if call.deadline is not None and call.deadline < now:
-                del self._held[key]
-                await call.abandon()
+                await self.give_up(key)
 
     async def close(self) -> None:
         """End every connection; calls that wait for people are given up."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking}, timeout=CANCEL_SECONDS)
         idle, held = self._idle, list(self._held.values())
         self._idle, self._held = [], {}
         closing = [*(connection.close() for connection in idle), *(call.abandon() for call in held)]
@@ -95,9 +130,14 @@ class Pool:
         """An open connection that answers, alone to whoever asks."""
         while self._idle:
             connection = self._idle.pop()
-            if await connection.is_alive():
+            alive = False
+            try:
+                alive = await connection.is_alive()
+            finally:  # nobody else knows of it, also where whoever asks is cancelled here
+                if not alive:
+                    self._end(connection)
+            if alive:
                 return connection
-            await connection.close()
         left = self.breaker.enter()
         if left is not None:
             self.counts.kept_away += 1
@@ -121,11 +161,14 @@ class Pool:
         if connection.is_open and len(self._idle) < MOST_IDLE:
             self._idle.append(connection)
         else:
-            closing = asyncio.ensure_future(_closed(connection))
-            self._closings.add(closing)
-            closing.add_done_callback(self._closings.discard)
+            self._end(connection)
 
-    async def _check(self, call: ToolCall, ctx: ActionContext, tool: str) -> None:
+    def _end(self, connection: Connection) -> None:
+        closing = asyncio.ensure_future(_closed(connection))
+        self._closings.add(closing)
+        closing.add_done_callback(self._closings.discard)
+
+    async def _check(self, call: ToolCall, ctx: Caller, tool: str) -> None:
         """Refuse what would be wrong to begin. Raises ActionError."""
         memo, known = ctx.inquiry.memo, call.connection.tools
         if tool not in known:  # some servers have more tools once they know who is there
@@ -144,10 +187,9 @@ class Pool:
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             error = f"MCP server {name} has no tool {tool}.{hint}"
         if error is not None:
-            self._keep(call.connection)
             raise ActionError(error)
 
-    async def _finish(self, ctx: ActionContext, tool: str, call: ToolCall) -> ToolResult:
+    async def _finish(self, ctx: Caller, tool: str, call: ToolCall) -> ToolResult:
         kept = False
         try:
             answer = await call.go(ctx)
@@ -170,7 +212,7 @@ class Pool:
             if not kept:
                 await asyncio.shield(asyncio.ensure_future(call.abandon()))
 
-    async def _hold(self, ctx: ActionContext, call: ToolCall) -> None:
+    async def _hold(self, ctx: Caller, call: ToolCall) -> None:
         if len(self._held) >= MOST_HELD:
             await call.abandon()
             raise ActionError(f"too many calls of MCP server {self.config.name} wait for people already")
@@ -202,14 +244,3 @@ class _Place:
 async def _closed(connection: Connection) -> None:
     with suppress(Exception):  # nobody waits for it, whatever its end says
         await connection.close()
-
-
-def _auth_of(
-    config: ServerConfig, session: Callable[[], aiohttp.ClientSession], clock: Clock
-) -> Bearer | ClientCredentials | None:
-    if config.token is not None:
-        return Bearer(config.token)
-    oauth = config.entry.oauth
-    if oauth is None:
-        return None
-    return ClientCredentials(config, ServiceHttp(session, token_service(config), oauth.token_url, clock), clock)

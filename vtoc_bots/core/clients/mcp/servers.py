@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 
 from vtoc_bots.core.clients.http import HttpCounts
+from vtoc_bots.core.clients.mcp.caller import Caller, PartOf
 from vtoc_bots.core.clients.mcp.config import Check, ServerConfig
 from vtoc_bots.core.clients.registry import Clients, ClientSpec
 from vtoc_bots.core.documents import nearest
@@ -59,7 +60,7 @@ class McpServers:
         """The systems that have diagnostics."""
         return tuple(sorted({system for server in self._servers.values() for system in server.entry.diagnostics}))
 
-    async def call(self, ctx: ActionContext, server: str, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
+    async def call(self, ctx: Caller, server: str, tool: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Call a tool of a server.
 
         Raises PersonNeeded while it waits for an answer, TransientError where trying again may help and does no harm,
@@ -85,7 +86,8 @@ class McpServers:
             known = ", ".join(self.systems) or "none"
             hint = nearest(system, self.systems)
             raise NotFound(f"no MCP server has diagnostics of {system}; there are {known}.{hint}")
-        return list(await asyncio.gather(*(self._checked(ctx, server, check) for server, check in checks)))
+        made = (self._checked(PartOf(ctx, number), server, check) for number, (server, check) in enumerate(checks))
+        return list(await asyncio.gather(*made))
 
     async def run(self) -> None:
         """Give up calls whose answer does not come, until cancelled."""
@@ -94,12 +96,13 @@ class McpServers:
             for pool in list(self._pools.values()):
                 await pool.tidy()
 
-    async def _checked(self, ctx: ActionContext, server: str, check: Check) -> Diagnosis:
+    async def _checked(self, ctx: Caller, server: str, check: Check) -> Diagnosis:
         title = check.title or check.tool
         remedy = check.remedy or ""
         try:
             result = await self.call(ctx, server, check.tool, check.arguments)
         except PersonNeeded:
+            await self._pools[server].give_up(ctx.idempotency_key)
             said = "it asks a question; diagnostics can't be asked anything, call it in a playbook"
             return Diagnosis(server=server, title=title, ok=False, said=said, remedy=remedy)
         except VtocError as error:

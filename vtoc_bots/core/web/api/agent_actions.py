@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-import orjson
 from pydantic import Field, StringConstraints
 
 from vtoc_bots.core.access import Level
-from vtoc_bots.core.errors import NotFound, UsageError
+from vtoc_bots.core.errors import ConfigError, NotFound, UsageError
 from vtoc_bots.core.playbooks.actions import checked_inputs
 from vtoc_bots.core.playbooks.load import parse_source
 from vtoc_bots.core.playbooks.model import Playbook
@@ -22,6 +21,7 @@ from vtoc_bots.core.store.agent_actions import (
     report_action,
     wake_waiting,
 )
+from vtoc_bots.core.store.clean import dumps_clean
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Row
 from vtoc_bots.core.web.context import chat_context, station_named
@@ -209,7 +209,7 @@ async def _start_action(call: Call, spec: ActionSpec, given: Json, also: Any) ->
 
 def single(spec: ActionSpec, given: Json, call: Call) -> Playbook:
     """A playbook of one step that calls an action with these values, which are data and never expressions."""
-    if b"${{" in orjson.dumps(given):
+    if b"${{" in dumps_clean(given):
         raise UsageError("action_input holds ${{, which begins an expression in playbooks; leave it out")
     source = {
         "id": f"{CALL}_{spec.name.replace('.', '_')}",
@@ -218,7 +218,10 @@ def single(spec: ActionSpec, given: Json, call: Call) -> Playbook:
         "private": False,
         "steps": [{"id": CALL, "uses": spec.name, "with": given}],
     }
-    return parse_source(orjson.dumps(source).decode(), call.parts.library.actions, where=f"the call of {spec.name}")
+    try:
+        return parse_source(dumps_clean(source).decode(), call.parts.library.actions, where=f"the call of {spec.name}")
+    except ConfigError as error:  # no file is wrong, but what was given
+        raise UsageError(str(error)) from error
 
 
 async def _station_of(call: SignedCall, channel_slug: str | None) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.cards import Card, Fields, Pair
+from vtoc_bots.core.config import slug_of
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.messages import ConversationId
 from vtoc_bots.core.store import telemetry_pages
@@ -31,7 +32,7 @@ from vtoc_bots.core.web.documents import (
 )
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.core.web.pushing import push
-from vtoc_bots.core.web.typed import Call, operation
+from vtoc_bots.core.web.typed import Batch, Call, operation
 
 MOST_EVENTS: Final = 5000
 _NUMBER: Final = r"-?\d{1,3}(\.\d{1,12})?"
@@ -119,6 +120,9 @@ class NewEvent(Given):
 NewEvents = Annotated[list[NewEvent], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
+_BATCH: Final = Batch(TypeAdapter(list[NewEvent]), MOST_EVENTS)
+
+
 class Accepted(Answered):
     """How many events were taken, and the ids they have, in the order in which they were given."""
 
@@ -163,7 +167,15 @@ async def list_events(call: Call, query: EventQuery) -> Page[EventDocument]:
     return page_of(rows, query.limit, lambda row: cursor_of(row["event_time"], row["id"]), event_document)
 
 
-@operation("POST", "/telemetry/events", level=Level.OPERATOR, status=201, problems=(409,), keyed=True)
+@operation(
+    "POST",
+    "/telemetry/events",
+    level=Level.OPERATOR,
+    status=201,
+    problems=(409,),
+    keyed=True,
+    batch=_BATCH,
+)
 async def create_events(call: Call, body: NewEvent | NewEvents) -> EventDocument | Accepted:
     """Take one event, or a list of up to 5,000, of sources that each names by id or slug.
 
@@ -177,7 +189,14 @@ async def create_events(call: Call, body: NewEvent | NewEvents) -> EventDocument
 
 
 @operation(
-    "POST", "/telemetry/ingest/{source}", level=Level.OPERATOR, status=201, problems=(409,), keyed=True, ndjson=True
+    "POST",
+    "/telemetry/ingest/{source}",
+    level=Level.OPERATOR,
+    status=201,
+    problems=(409,),
+    keyed=True,
+    ndjson=True,
+    batch=_BATCH,
 )
 async def ingest_events(call: Call, source: Word, body: NewEvent | NewEvents) -> Accepted:
     """Take what a connector or webhook pushes for one source, by its slug or id: an event, a list, or NDJSON.
@@ -201,8 +220,12 @@ async def tell_event(call: Call, event_id: UUID) -> Told:
     account = call.parts.chat.get("chatkit")
     if account is None:
         raise Refusal(409, "there is no ChatKit here: its plugin is off. `vtoc-bots plugin list` says why")
-    own = None if source is None else source["configuration"].get("chatkit_channel")
-    channel = own if isinstance(own, str) and own else call.station.slug
+    named = None if source is None else source["configuration"].get("chatkit_channel")
+    channel = slug_of(named) if isinstance(named, str) and named.strip() else call.station.slug
+    if channel != call.station.slug and channel in {each.slug for each in await call.parts.people.stations()}:
+        raise Refusal(
+            403, f"{channel} is another station's channel; correct the source's configuration.chatkit_channel"
+        )
     conversation = str(ConversationId("chatkit", account, channel))
     await call.parts.notices.send_to(conversation, _card(row), f"telemetry:{event_id}:thread", call.correlation_id)
     return Told(event_id=event_id, conversation=conversation)

@@ -167,17 +167,19 @@ async def watch_run(call: Call, run_id: UUID) -> web.StreamResponse:
         run = await watcher.next(LOOK_AGAIN_SECONDS)
         if run is not None and seen.has_ended and not events_since(seen, run)[0]:
             return web.Response(status=204)
+        look_at = call.parts.clock.monotonic() + LOOK_AGAIN_SECONDS
         async with sse_response(call.request) as stream:
             while True:
-                if run is None:  # somebody whose token was revoked sees no more
+                if call.parts.clock.monotonic() >= look_at:  # somebody whose token was revoked sees no more
+                    look_at = call.parts.clock.monotonic() + LOOK_AGAIN_SECONDS
                     await call.parts.authenticator.principal(call.request.headers.get("Authorization"))
-                else:
+                if run is not None:
                     events, seen = events_since(seen, run)
                     for event in events:
                         await stream.send(orjson.dumps(event.data).decode(), id=event.id, event=event.kind)
                     if run.state in ENDED:
                         return stream
-                run = await watcher.next(LOOK_AGAIN_SECONDS)
+                run = await watcher.next(max(0.0, look_at - call.parts.clock.monotonic()))
 
 
 async def _found(call: Call, run_id: UUID) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult
@@ -19,6 +20,7 @@ from vtoc_bots.core.web.mcp.looks import Looks
 
 IDLE_SECONDS: Final = 600.0
 """After which a session without a request or an open stream ends."""
+MOST_REMEMBERED: Final = 1000
 _SESSION: Final = MCP_SESSION_ID_HEADER.lower().encode()
 _VERSION: Final = MCP_PROTOCOL_VERSION_HEADER.lower().encode()
 
@@ -44,11 +46,14 @@ class SessionBook:
 
     def of(self, ctx: Context[Any, Any]) -> Session:
         """The session of a request."""
+        now = self._clock.monotonic()
+        if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+            return Session(ctx.protocol_version, now)  # there are none since: what it says in its header is its own
         name = "" if ctx.request is None else ctx.request.headers.get(MCP_SESSION_ID_HEADER, "")
         found = self._sessions.get(name)
         if found is None:
             self._forget()
-            found = self._sessions[name] = Session(ctx.protocol_version, self._clock.monotonic())
+            found = self._sessions[name] = Session(ctx.protocol_version, now)
         return found
 
     async def note(self, ctx: Context[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -73,12 +78,21 @@ class SessionBook:
             session = self._sessions.get(name) if name else None
             if session is None:
                 return await application(scope, receive, send)
+            status = 0
+
+            async def seen(message: Message) -> None:
+                nonlocal status
+                status = message.get("status", status)
+                await send(message)
+
             session.open += 1
             try:
-                return await application(_spoken(scope, session.version), receive, send)
+                return await application(_spoken(scope, session.version), receive, seen)
             finally:
                 session.open -= 1
                 session.seen_at = self._clock.monotonic()
+                if scope["method"] == "DELETE" and status == HTTPStatus.OK:
+                    self._sessions.pop(name, None)
 
         return with_version
 
@@ -88,6 +102,8 @@ class SessionBook:
 
     def _forget(self) -> None:
         self._sessions = {name: each for name, each in self._sessions.items() if not self._is_over(each)}
+        while len(self._sessions) >= MOST_REMEMBERED:  # the SDK holds fewer: these have ended
+            del self._sessions[next(name for name in self._sessions if name)]
 
 
 def _spoken(scope: Message, version: str) -> Message:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from tests.centre_kit import Centre, open_centre
 from vtoc_bots import Card, Context, Level, UsageError, command, hookimpl
 from vtoc_bots.core.cards import Text
+from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.store.runs import Move
 from vtoc_bots.core.store.urls import DatabaseUrls
 
@@ -147,12 +148,13 @@ async def test_a_question_is_put_though_its_worker_died_as_it_was_asked(
 async def test_a_link_that_is_handled_again_is_a_link(centre: Centre) -> None:
     operators = centre.runtime.operators
     code, _ = await operators.invite("oli", "ada", 1)
-    account = ("room", "", "phone")
-    assert await operators.redeem(code, *account, "phone") == "oli"
-    assert await operators.redeem(code, *account, "phone") == "oli"
-    assert await operators.redeem(code, "room", "", "mallory", "mallory") is None
+    account, message_id = ("room", "", "phone", "phone"), new_id()
+    assert await operators.redeem(code, *account, message_id) == "oli"
+    assert await operators.redeem(code, *account, message_id) == "oli"
+    assert await operators.redeem(code, *account, new_id()) is None
+    assert await operators.redeem(code, "room", "", "mallory", "mallory", message_id) is None
     await centre.world.row("DELETE FROM vtoc.identities WHERE user_id = 'phone' RETURNING 1 AS done")
-    assert await operators.redeem(code, *account, "phone") is None, "what an admin took away stays away"
+    assert await operators.redeem(code, *account, message_id) is None, "what an admin took away stays away"
 
 
 async def test_strangers_learn_nothing_of_commands_by_giving_them_wrongly(centre: Centre) -> None:

@@ -248,7 +248,8 @@ class Desk:
         if not self.people.may_be_known(ctx.message):
             raise Forbidden("this account is not on the allow list (OPERATOR_ALLOWLIST); ask an admin to add it")
         sender = ctx.message.sender
-        name = await self._operators.redeem(code, ctx.message.transport, sender.workspace, sender.user_id, sender.name)
+        account = (ctx.message.transport, sender.workspace, sender.user_id, sender.name)
+        name = await self._operators.redeem(code, *account, ctx.message_id)
         if name is None:
             raise NotFound("this code is unknown, used or expired; ask an admin for a new one")
         self.people.forget()

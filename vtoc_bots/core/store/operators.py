@@ -106,11 +106,16 @@ class Operators:
         assert made is not None
         return code, made["expires_at"]
 
-    async def redeem(self, code: str, transport: str, workspace: str, user_id: str, name: str) -> str | None:
-        """Join the account to the operator whom the code was made for; their name, None for a code that is no good."""
+    async def redeem(
+        self, code: str, transport: str, workspace: str, user_id: str, name: str, message_id: UUID | None = None
+    ) -> str | None:
+        """Join the account to the operator whom the code was made for; their name, None for a code that is no good.
+
+        With the same message a used code is good once more, for a worker that died in between.
+        """
 
         async def work(connection: Connection) -> str | None:
-            used_by = f"{transport}:{workspace}:{user_id}"
+            used_by = f"{transport}:{workspace}:{user_id} {message_id or new_id()}"
             row = await connection.fetchrow(_REDEEM, _hash(code), used_by)
             if row is None:
                 again = await connection.fetchrow(_REDEEMED, _hash(code), used_by, transport, workspace, user_id)

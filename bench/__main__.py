@@ -10,7 +10,7 @@ import time
 
 import structlog
 
-BENCHES = ("commands", "markup", "engine", "latency", "slack", "failover", "load", "start", "decode", "merge", "map")
+BENCHES = tuple("commands markup engine latency slack webhooks failover load start decode merge map".split())
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.store.sweeps import Sweeps
 
 _RUN = """INSERT INTO vtoc_engine.runs (id, key, playbook, title, station, source, digest, inputs, state,
-    correlation_id, created_at, finished_at) VALUES ($1, $2, 'p', 'P', 'toc-s1', 's', 'd', '{}', $3, $1, now() - interval '40 days',
-    CASE WHEN $3 <> 'waiting' THEN now() - interval '40 days' END)"""
+    correlation_id, created_at, finished_at) VALUES ($1, $2, 'p', 'P', 'toc-s1', 's', 'd', '{}', $3, $1,
+    now() - interval '40 days', CASE WHEN $3 <> 'waiting' THEN now() - interval '40 days' END)"""
 _CARD = """INSERT INTO vtoc_engine.outbox (id, key, transport, conversation, kind, card, state, receipt, expires_at,
     correlation_id, created_at) VALUES ($1, $2, 'test', 'test:bot:room', 'approval', '{}', 'sent', '{}', now(), $1,
     now() - make_interval(days => $3))"""

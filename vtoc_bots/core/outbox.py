@@ -55,7 +55,7 @@ def add_outbound(
     only_revise: bool = False,
 ) -> None:
     """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens."""
-    card = _with_tokens(card, key, conversation, button_seconds, effects)
+    card = _with_tokens(card, key, conversation, private_to, button_seconds, effects)
     mark = short_id(correlation_id)
     footer = f"{card.footer} · {mark}" if card.footer else mark
     row: Row = {
@@ -78,7 +78,9 @@ def add_outbound(
     effects.outbox.append(row)
 
 
-def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effects: Effects) -> Card:
+def _with_tokens(
+    card: Card, key: str, conversation: str, private_to: str | None, seconds: float, effects: Effects
+) -> Card:
     if not any(isinstance(block, Buttons) for block in card.blocks):
         return card
 
@@ -89,7 +91,7 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
         if button.answer is not None:
             value = {"answer": button.answer, "dialog": str(effects.dialogs[-1]["id"]) if effects.dialogs else None}
         if button.replaces:
-            value["replaces"] = key
+            value |= {"replaces": key, "private_to": private_to}
         if button.once:
             value["once"] = True
         token = secrets.token_urlsafe(16)[:21]

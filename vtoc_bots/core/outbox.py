@@ -53,8 +53,12 @@ def add_outbound(
     run_id: UUID | None = None,
     button_seconds: float = BUTTON_SECONDS,
     only_revise: bool = False,
+    though_unsent: bool = False,
 ) -> None:
-    """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens."""
+    """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens.
+
+    `only_revise` changes nothing unless something was sent under the key, or with `though_unsent` is to be.
+    """
     card = _with_tokens(card, key, conversation, private_to, button_seconds, effects)
     mark = short_id(correlation_id)
     footer = f"{card.footer} · {mark}" if card.footer else mark
@@ -74,6 +78,7 @@ def add_outbound(
         "correlation_id": correlation_id,
         "trace": trace,
         "only_revise": only_revise,
+        "though_unsent": though_unsent,
     }
     effects.outbox.append(row)
 

@@ -12,7 +12,7 @@ from vtoc_bots.testing import TELEGRAM, Fault, OpensWorld, Person, Shown, World
 
 HEAD = "title: Patrol\nprivate: false\nsteps:\n  - {id: one, uses: kit.gate}\n"
 PLAYBOOKS = {
-    "asking": "id: asking\n" + HEAD + "  - {id: two, needs: [one], uses: kit.gate, approve: {quorum: 1, level: lead}}\n",
+    "asking": "id: asking\n" + HEAD + "  - {id: two, needs: [one], uses: kit.gate, approve: {level: lead}}\n",
     "resting": "id: resting\n" + HEAD + "  - {id: two, needs: [one], wait: {for: 10m}}\n",
 }
 

@@ -10,7 +10,7 @@ import pytest
 from vtoc_bots import ConversationId, Message, MessageKind, Operator, Sender, TransientError
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.clock import SystemClock
-from vtoc_bots.core.floods import PER_MINUTE, Floods
+from vtoc_bots.core.floods import LOOKUPS_AT_ONCE, PER_MINUTE, Floods
 
 ADA = Operator(uuid4(), "Ada", {"toc-s1": Level.OPERATOR})
 
@@ -67,6 +67,38 @@ async def test_of_many_messages_of_an_operator_at_once_none_is_dropped() -> None
     directory.answers.set()
     assert all(await asyncio.gather(*asked))
     assert directory.looked == 1
+
+
+async def test_an_operator_in_a_crowd_of_strangers_is_heard() -> None:
+    guard = floods(Directory("ada"))
+    for stranger in range(50):
+        sent = [await guard.admits(message(f"eve{stranger}")) for _ in range(PER_MINUTE + 1)]
+        assert sent == [True] * PER_MINUTE + [False]
+    assert all([await guard.admits(message("ada")) for _ in range(3 * PER_MINUTE)])
+
+
+async def test_a_crowd_is_looked_up_a_few_at_a_time() -> None:
+    directory = Directory("ada")
+    guard = floods(directory)
+    senders = [*(f"eve{n}" for n in range(50)), "ada"]
+    for sender in senders:
+        for _ in range(PER_MINUTE):
+            await guard.admits(message(sender))
+    directory.answers.clear()
+    asked = [asyncio.create_task(guard.admits(message(sender))) for sender in senders]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert directory.looked == LOOKUPS_AT_ONCE
+    directory.answers.set()
+    assert await asyncio.gather(*asked) == [False] * 50 + [True]
+
+
+async def test_a_stranger_who_becomes_an_operator_is_heard_at_once() -> None:
+    directory = Directory()
+    guard = floods(directory)
+    assert [await guard.admits(message("ada")) for _ in range(PER_MINUTE + 1)][-1] is False
+    directory.known.add("ada")
+    assert await guard.admits(message("ada"))
 
 
 async def test_a_look_up_that_fails_drops_nobody() -> None:

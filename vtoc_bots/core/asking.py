@@ -36,13 +36,14 @@ _STALE_FORM: Final = "This form is too old; give the command again"
 class Asked:
     """What a message asks for.
 
-    `text` is the command as text where there is one; `replaces` the key of the card that the answer replaces; `once`
-    the token of a button that does its work one time.
+    `text` is the command as text where there is one; `replaces` the key of the card that the answer replaces, which the
+    sender alone sees where it is `alone`; `once` the token of a button that does its work one time.
     """
 
     call: Call | MissingArguments
     text: str = ""
     replaces: str | None = None
+    alone: bool = False
     once: str | None = None
 
 
@@ -75,7 +76,8 @@ class Asking:
             if once is not None and await self._buttons.was_used(once):
                 raise UsageError("That was confirmed already; /runs shows what became of it")
             asked = await self._of_text(message, value["command"])
-            return replace(asked, replaces=value.get("replaces"), once=once)
+            alone = value.get("private_to") == message.sender.user_id
+            return replace(asked, replaces=value.get("replaces"), alone=alone, once=once)
         if message.kind is MessageKind.COMMAND and message.command and message.arguments:
             spec, text = self._desk.commands.get(message.command), f"/{message.command}"
             if spec is None:
@@ -176,7 +178,8 @@ class Asking:
             return True, False
         call = asked.call
         playbook = self._desk.playbook_of(call) if isinstance(call, Call) and not call.values.get("dry_run") else None
-        return (spec.private if playbook is None else playbook.private), asked.replaces is not None
+        private = spec.private if playbook is None else playbook.private
+        return private, asked.replaces is not None and (asked.alone or not private)
 
     async def check(self, message: Message) -> Invalid | None:
         """What is wrong with a form's values; None where nothing is, or where only the answer can say it."""

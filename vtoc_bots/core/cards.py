@@ -116,7 +116,8 @@ class Button(_Part):
     token: str | None = None
     style: Literal["plain", "good", "bad"] = "plain"
     replaces: bool = False
-    """Whether the answer replaces this card, as a page does, where the platform can edit."""
+    """Whether the answer replaces this card, as a page does, where the platform can edit. A private answer to a card
+    that others see comes by itself."""
     once: bool = False
     """Whether it does its work one time, however often and by whomever it is pressed."""
 

@@ -39,6 +39,8 @@ class Context:
     by a card."""
     replaces: str | None = None
     """The key of the card that the answer replaces, of a page's button."""
+    replaces_private: bool = False
+    """Whether the sender alone sees that card: no private answer stands in the place of any other."""
 
     @property
     def run_id(self) -> UUID | None:

@@ -15,15 +15,16 @@ PER_MINUTE: Final = 20
 """Messages a stranger may send a minute."""
 MOST_SENDERS: Final = 10_000
 KNOWN_SECONDS: Final = 60.0
-"""How long it is believed whether somebody is an operator."""
-LOOKUPS_PER_SECOND: Final = 10.0
+"""How long it is believed that somebody is an operator."""
+LOOKUPS_AT_ONCE: Final = 4
+"""A crowd's look-ups leave connections for others. Each comes after messages that were stored at far greater cost, and
+`People` remembers what it found, so their number needs no limit; whoever was dropped unlooked might be an operator."""
 
 
 @dataclass(slots=True)
 class _Seen:
     tokens: float
     at: float
-    known: bool = False
     known_at: float = float("-inf")
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -34,7 +35,7 @@ class Floods:
     def __init__(self, people: People, clock: Clock) -> None:
         self._people, self._clock = people, clock
         self._senders: OrderedDict[tuple[str, str, str], _Seen] = OrderedDict()
-        self._lookups, self._lookups_at = LOOKUPS_PER_SECOND, clock.monotonic()
+        self._looks = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     async def admits(self, message: Message) -> bool:
         """Whether to store it: within the sender's rate, or from an operator. What a transport reports by itself is
@@ -58,16 +59,9 @@ class Floods:
             seen.tokens -= 1.0
             return True
         async with seen.looking:  # those that come meanwhile wait for what is found, they are an operator's perhaps
-            if now - seen.known_at > KNOWN_SECONDS and self._may_look(now):
-                seen.known = await self._people.sender(message) is not None
+            if now - seen.known_at > KNOWN_SECONDS:
+                async with self._looks:
+                    if await self._people.sender(message) is None:
+                        return False
                 seen.known_at = now
-        return seen.known
-
-    def _may_look(self, now: float) -> bool:
-        """A crowd of strangers must not become a crowd of look-ups."""
-        self._lookups = min(LOOKUPS_PER_SECOND, self._lookups + (now - self._lookups_at) * LOOKUPS_PER_SECOND)
-        self._lookups_at = now
-        if self._lookups < 1.0:
-            return False
-        self._lookups -= 1.0
         return True

@@ -53,9 +53,13 @@ def add_outbound(
     run_id: UUID | None = None,
     button_seconds: float = BUTTON_SECONDS,
     only_revise: bool = False,
+    though_unsent: bool = False,
 ) -> None:
-    """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens."""
-    card = _with_tokens(card, key, conversation, button_seconds, effects)
+    """Add a card to be sent to what a transaction writes. Its buttons' commands become rows, named by tokens.
+
+    `only_revise` changes nothing unless something was sent under the key, or with `though_unsent` is to be.
+    """
+    card = _with_tokens(card, key, conversation, private_to, button_seconds, effects)
     mark = short_id(correlation_id)
     footer = f"{card.footer} · {mark}" if card.footer else mark
     row: Row = {
@@ -74,11 +78,14 @@ def add_outbound(
         "correlation_id": correlation_id,
         "trace": trace,
         "only_revise": only_revise,
+        "though_unsent": though_unsent,
     }
     effects.outbox.append(row)
 
 
-def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effects: Effects) -> Card:
+def _with_tokens(
+    card: Card, key: str, conversation: str, private_to: str | None, seconds: float, effects: Effects
+) -> Card:
     if not any(isinstance(block, Buttons) for block in card.blocks):
         return card
 
@@ -89,7 +96,7 @@ def _with_tokens(card: Card, key: str, conversation: str, seconds: float, effect
         if button.answer is not None:
             value = {"answer": button.answer, "dialog": str(effects.dialogs[-1]["id"]) if effects.dialogs else None}
         if button.replaces:
-            value["replaces"] = key
+            value |= {"replaces": key, "private_to": private_to}
         if button.once:
             value["once"] = True
         token = secrets.token_urlsafe(16)[:21]

@@ -156,7 +156,7 @@ class Router:
                 return self._lacking(ctx, asked, asked.call), "refused"
             card, outcome = await self._called(ctx, asked.call)
             if outcome == "done":  # a refusal is for who pressed; the card stays as it is for all
-                ctx.replaces = asked.replaces
+                ctx.replaces, ctx.replaces_private = asked.replaces, asked.alone
                 if asked.once is not None:
                     mark = {
                         "token": used_mark(asked.once),
@@ -346,7 +346,8 @@ class Router:
     def _reply(self, ctx: Context, card: Card) -> None:
         if ctx.private:
             card = card.model_copy(update={"private": True})
-        _add_reply(ctx.effects, ctx.message_id, ctx.message, ctx.correlation_id, card, ctx.replaces)
+        replaces = ctx.replaces if ctx.replaces_private or not card.private else None
+        _add_reply(ctx.effects, ctx.message_id, ctx.message, ctx.correlation_id, card, replaces)
 
 
 def _add_reply(

@@ -187,7 +187,7 @@ class Variables(BaseModel):
         "VTOC_RETENTION_DAYS",
         30,
         "whole days, 7 or more",
-        "How long finished messages, runs and pictures are kept",
+        "How long finished messages, runs and pictures are kept; longer while a run waits that began before",
         ge=7,
     )
     telemetry_retention_days: int = _set(

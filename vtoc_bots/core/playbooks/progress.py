@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import structlog
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.messages import OutboundKind
 from vtoc_bots.core.outbox import add_outbound
-from vtoc_bots.core.playbooks.decisions import Parked
+from vtoc_bots.core.playbooks.decisions import Parked, Wait
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.effects import Effects, effect_arguments, effects_sql
 from vtoc_bots.core.store.pool import Store
@@ -21,6 +22,10 @@ from vtoc_bots.core.store.runs import ClaimedRun
 logger = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 0.5
+LONG_WAIT: Final = timedelta(seconds=5)
+"""Whoever started a run that waits for longer is told so, though it was not told of before."""
+_ASKED_FOR: Final = ("approval", "message", "answer")
+"""What a card of its own asks for."""
 
 # Fenced like every other write of a run: a worker that lost it tells nothing more.
 _TELL: Final = f"""
@@ -57,6 +62,17 @@ class ProgressBoard:
     def drop(self, run_id: UUID) -> None:
         """Tell nothing more of the run."""
         self._changed.pop(run_id, None)
+
+    async def parked(self, run: ClaimedRun, card: Card, wait: Wait) -> Effects:
+        """The effects that tell what the run waits for; of an older card nothing more is stored.
+
+        A wait that is short, or that a card of its own tells of, only revises what was told before.
+        """
+        self.drop(run.id)
+        async with self._flushing:  # what was being stored comes before this
+            is_long = wait.until is None or wait.until - self._clock.now() > LONG_WAIT
+            is_asked = any(each.kind in _ASKED_FOR for each in wait.waits)
+            return progress_effects(run, card, only_revise=is_asked or not is_long, though_unsent=True)
 
     async def run(self) -> None:
         """Store what changed, until cancelled."""
@@ -106,10 +122,10 @@ def add_run_outbound(
     )
 
 
-def progress_effects(run: ClaimedRun, card: Card, *, only_revise: bool = False) -> Effects:
-    """The effects that tell of a run's progress; `only_revise` changes nothing unless something was told before."""
+def progress_effects(run: ClaimedRun, card: Card, **options: bool) -> Effects:
+    """The effects that tell of a run's progress; `options` are those of `add_outbound`."""
     effects = Effects()
-    add_run_outbound(effects, run, "progress", OutboundKind.PROGRESS, card, only_revise=only_revise)
+    add_run_outbound(effects, run, "progress", OutboundKind.PROGRESS, card, **options)
     return effects
 
 

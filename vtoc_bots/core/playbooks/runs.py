@@ -326,7 +326,8 @@ class _Advance:
 
     async def _park(self, decision: Wait) -> bool:
         """Park the run; False when it was woken meanwhile and is to be looked at again."""
-        if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until):
+        told = await self._runner._board.parked(self._run, self._card("waiting"), decision)
+        if await self._try_move("waiting", waiting_for=decision.reason, due_at=decision.until, effects=told):
             self._moved("waiting")
             return True
         await self._look_again()

@@ -88,12 +88,13 @@ new_outbox AS (
         now() + make_interval(secs => r.keep), r.correlation_id, r.trace
     FROM jsonb_to_recordset({outbox}::jsonb) AS r(owner uuid, id uuid, key text, transport text, conversation text,
         kind text, card jsonb, reply_to text, private_to text, reply_context jsonb, message_id uuid, run_id uuid,
-        delay double precision, keep double precision, correlation_id uuid, trace text, only_revise boolean)
+        delay double precision, keep double precision, correlation_id uuid, trace text, only_revise boolean,
+        though_unsent boolean)
     JOIN head ON head.id = r.owner
     WHERE r.only_revise IS NOT TRUE
         -- Unknown: it is being sent right now, and would stand there for ever as it is.
         OR EXISTS (SELECT 1 FROM vtoc_engine.outbox sent
-            WHERE sent.key = r.key AND (sent.receipt IS NOT NULL OR sent.state = 'unknown'))
+            WHERE sent.key = r.key AND (r.though_unsent OR sent.receipt IS NOT NULL OR sent.state = 'unknown'))
     ON CONFLICT (key) DO UPDATE SET
         card = excluded.card,
         revision = old.revision + 1,
@@ -110,7 +111,9 @@ new_outbox AS (
             ELSE now() END
     -- Whoever turns a page is answered, whatever became of the one before.
     WHERE old.kind = 'page'
-        OR (old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent'))
+        OR (old.kind IN ('progress', 'approval') AND old.state IN ('due', 'unknown', 'sent')
+            -- What stands there already is not edited again.
+            AND NOT (old.kind = 'progress' AND old.state = 'sent' AND old.card = excluded.card))
     RETURNING conversation, due_at
 ), new_runs AS (
     INSERT INTO vtoc_engine.runs (id, key, playbook, title, role, station, source, digest, inputs, conversation,

@@ -47,31 +47,32 @@ WITH head AS (
 SELECT id FROM head
 """
 _PUT_OFF: Final = "UPDATE vtoc_engine.schedules SET next_at = $3, updated_at = now() WHERE name = $1 AND next_at = $2"
+# What was kept when the oldest unfinished run or message came stays as long: a run that is parked goes on with its
+# pictures and closes the cards it has shown, however long it waited. Keys against doing things twice are kept a week at
+# the least, whatever else is forgotten.
+_SINCE: Final = """(SELECT least(now(),
+    (SELECT min(r.created_at) FROM vtoc_engine.runs r WHERE r.state IN ('ready', 'waiting')),
+    (SELECT min(i.received_at) FROM vtoc_engine.inbox i WHERE i.state = 'new'))
+    - make_interval(days => greatest(7, $1::int)))"""
 _RETENTION: Final = (
     "DELETE FROM vtoc_engine.dialogs WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.buttons WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.leases WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM vtoc_engine.budgets WHERE updated_at < now() - interval '1 day'",
-    # Keys against doing things twice are kept a week at the least, whatever else is forgotten.
-    """DELETE FROM vtoc_engine.outbox WHERE state IN ('sent', 'refused', 'expired')
-        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
-    """DELETE FROM vtoc_engine.inbox WHERE state <> 'new'
-        AND received_at < now() - make_interval(days => greatest(7, $1::int))""",
     """DELETE FROM vtoc_engine.runs WHERE state NOT IN ('ready', 'waiting')
         AND finished_at < now() - make_interval(days => greatest(7, $1::int))""",
-    """DELETE FROM vtoc_engine.idempotency
-        WHERE created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    f"DELETE FROM vtoc_engine.outbox WHERE state IN ('sent', 'refused', 'expired') AND created_at < {_SINCE}",
+    f"DELETE FROM vtoc_engine.inbox WHERE state <> 'new' AND received_at < {_SINCE}",
+    f"DELETE FROM vtoc_engine.idempotency WHERE created_at < {_SINCE}",
     # The station's own table keeps its copy.
-    """DELETE FROM vtoc_engine.agent_actions WHERE completed_at IS NOT NULL AND told = revision
-        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    f"""DELETE FROM vtoc_engine.agent_actions WHERE completed_at IS NOT NULL AND told = revision
+        AND created_at < {_SINCE}""",
     # What nobody wrote in for so long; the threads of missions and channels stay.
-    """DELETE FROM vtoc_engine.threads WHERE (purpose IS NULL OR purpose LIKE 'alert:%')
-        AND updated_at < now() - make_interval(days => greatest(7, $1::int))""",
-    """DELETE FROM vtoc_engine.thread_files WHERE created_at < now() - CASE WHEN thread_id IS NULL
-        THEN interval '1 day' ELSE make_interval(days => greatest(7, $1::int)) END""",
-    """DELETE FROM vtoc_engine.remembered WHERE name LIKE '%/alert:%'
-        AND created_at < now() - make_interval(days => greatest(7, $1::int))""",
-    """DELETE FROM vtoc_engine.blobs b WHERE b.created_at < now() - make_interval(days => greatest(7, $1::int))""",
+    f"DELETE FROM vtoc_engine.threads WHERE (purpose IS NULL OR purpose LIKE 'alert:%') AND updated_at < {_SINCE}",
+    "DELETE FROM vtoc_engine.thread_files WHERE thread_id IS NULL AND created_at < now() - interval '1 day'",
+    f"DELETE FROM vtoc_engine.thread_files WHERE thread_id IS NOT NULL AND created_at < {_SINCE}",
+    f"DELETE FROM vtoc_engine.remembered WHERE name LIKE '%/alert:%' AND created_at < {_SINCE}",
+    f"DELETE FROM vtoc_engine.blobs WHERE created_at < {_SINCE}",
 )
 
 
@@ -127,7 +128,7 @@ class Sweeps:
         await self._store.execute(_PUT_OFF, schedule.name, schedule.next_at, next_at)
 
     async def forget(self, days: int) -> None:
-        """Delete what is older than it is kept."""
+        """Delete what is older than it is kept, except what an unfinished run or message may still need."""
         for statement in _RETENTION:
             await self._store.execute(statement, *([days] if "$1" in statement else []), timeout=60)
         for statement in (PRUNE_JOBS, PRUNE_LOG):

@@ -183,7 +183,7 @@ class DiscordApi:
         seconds: float = TIMEOUT_SECONDS,
         creates: bool = False,
     ) -> Any:
-        """One request; its JSON. An empty `key` is for what no limit holds up. Done twice, one that `creates` is two."""
+        """One request; its JSON. An empty `key` is for what no limit holds up; `creates`: done twice it is two."""
         session = await self._opened()
         limit = f"{method} {path}" if key is None else key
         if limit:

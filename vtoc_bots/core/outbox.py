@@ -36,9 +36,9 @@ MAX_FAULTS: Final = 30
 deadline."""
 MAX_COPIES: Final = 5
 """Sendings of unknown end after which a card is given up: that many copies of it may be shown."""
-UNSURE_SECONDS: Final = 5.0
-UNSURE_FACTOR: Final = 6.0
-"""Before another copy: 5 s, 30 s, 3 min, 18 min."""
+UNSURE_SECONDS: Final = 1.0
+UNSURE_FACTOR: Final = 10.0
+"""Before another copy: 1 s, 10 s, 100 s, 17 min. A short failure costs a moment, one of minutes is outlasted."""
 BUTTON_SECONDS: Final = 15 * 60.0
 
 

@@ -10,7 +10,8 @@ import time
 
 import structlog
 
-BENCHES = ("commands", "markup", "engine", "latency", "slack", "failover", "load", "start", "decode", "merge", "map")
+_MESSAGES = ("commands", "markup", "engine", "latency", "slack", "webhooks")
+BENCHES = (*_MESSAGES, "failover", "load", "start", "decode", "merge", "map")
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -32,17 +31,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bench.world import ENVIRONMENT, database, percentile
 from vtoc_bots import Accepted
 from vtoc_bots.core.access import Level
-from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
-from vtoc_bots.plugins.chatkit import webhook as chatkit
 from vtoc_bots.plugins.slack.monitoring import Monitor
 from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
 from vtoc_bots.plugins.slack.routes import PATH, slack_route
 from vtoc_bots.plugins.slack.wire import Me
-from vtoc_bots.plugins.telegram import webhook as telegram
-from vtoc_bots.plugins.telegram.intake import Intake
-from vtoc_bots.plugins.telegram.wire import Me as BotMe
 
 SECRET, TEAM, USER, BOT = "bench-secret", "T0BENCH001", "U0BENCH001", "U0BOTUSER1"
 CONNECTIONS = 64
@@ -51,7 +45,7 @@ ROUND_SECONDS = 3.0
 ROUNDS = 3
 AGAIN_EVERY = 50
 """Every so many events one is sent again, as Slack does."""
-LATENCY_BAR_MS, BOLT_BAR, OWN_BAR = 250.0, 1.3, 1.5
+LATENCY_BAR_MS, BOLT_BAR = 250.0, 1.3
 
 
 @dataclass
@@ -77,7 +71,7 @@ class Load:
 
 async def run() -> list[str]:
     """Rows of the costs, the throughput beside Bolt's, and ten seconds of the whole runtime; medians of three."""
-    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "chatkit", "telegram", "stored")}
+    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "stored")}
     for _ in range(ROUNDS):
         for mode, loads in costs.items():
             load, _ = await _measured(mode, ROUND_SECONDS)
@@ -95,11 +89,6 @@ async def run() -> list[str]:
         f"aiohttp, verifying and parsing) | {cpu['route'] / cpu['bare']:.2f} |",
         f"| the same beside Bolt's own | {cpu['route']:.0f} | {cpu['bolt']:.0f} (slack-bolt, acknowledging; bar "
         f"{BOLT_BAR}) | {cpu['route'] / cpu['bolt']:.2f} |",
-        *(
-            f"| a signed event on {name}'s webhook with a no-op sink, µs CPU | {cpu[mode]:.0f} | {cpu['bare']:.0f} "
-            f"(bare aiohttp, verifying and parsing; bar {OWN_BAR}) | {cpu[mode] / cpu['bare']:.2f} |"
-            for name, mode in (("ChatKit", "chatkit"), ("Telegram", "telegram"))
-        ),
         f"| signed Slack events a second, {CONNECTIONS} connections, each committed before its 200 | "
         f"{rate['stored']:,.0f} | {rate['bolt']:,.0f} (slack-bolt, storing nothing; bar 1) | "
         f"{rate['stored'] / rate['bolt']:.2f} |",
@@ -118,12 +107,12 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     assert server.stdin is not None
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
     process = psutil.Process(server.pid)
-    requests = _requests({"chatkit": _chatkit_request, "telegram": _telegram_request}.get(mode, _request))
+    requests = endless(_request)
     warm = Load()
-    await _loaded(port, requests, 0.5, warm)
-    load, before = Load(), _cpu(process)
-    await _loaded(port, requests, seconds, load)
-    load.cpu = _cpu(process) - before
+    await loaded(port, requests, 0.5, warm)
+    load, before = Load(), cpu_seconds(process)
+    await loaded(port, requests, seconds, load)
+    load.cpu = cpu_seconds(process) - before
     load.sent |= warm.sent
     server.stdin.write_eof()
     told = json.loads(await asyncio.wait_for(server.stdout.readline(), 120))
@@ -131,12 +120,14 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     return load, told
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """The CPU seconds that a process has taken."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-async def _loaded(port: int, requests: Iterator[tuple[str, bytes]], seconds: float, load: Load) -> None:
+async def loaded(port: int, requests: Iterator[tuple[str, bytes]], seconds: float, load: Load) -> None:
+    """Put a load on a port for that long."""
     began = time.perf_counter()
     until = began + seconds
     await asyncio.gather(*(_connection(port, requests, until, load) for _ in range(CONNECTIONS)))
@@ -162,7 +153,7 @@ async def _connection(port: int, requests: Iterator[tuple[str, bytes]], until: f
     writer.close()
 
 
-def _requests(make: Callable[[int], tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+def endless(make: Callable[[int], tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Signed events without end, every one new but for those that are sent again."""
     number, last = 0, ("", b"")
     while True:
@@ -202,46 +193,6 @@ def _request(number: int) -> tuple[str, bytes]:
     return f"message:{channel}:{ts}", head.encode() + body
 
 
-def _chatkit_request(number: int) -> tuple[str, bytes]:
-    stamp = str(int(time.time()))
-    event = {"id": f"ev{number:08d}", "type": "message.created", "channel": "toc-s1", "text": f"/number {number}"}
-    body = orjson.dumps(event | {"user": {"id": USER, "name": "Ada"}, "created_at": "2026-11-29T10:00:00Z"})
-    signature = hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-ChatKit-Timestamp: {stamp}\r\nX-ChatKit-Signature: {signature}\r\n\r\n"
-    )
-    return f"ev{number:08d}", head.encode() + body
-
-
-def _telegram_request(number: int) -> tuple[str, bytes]:
-    person = {"id": 4711, "is_bot": False, "first_name": "Ada", "language_code": "en"}
-    chat = {"id": 4711, "first_name": "Ada", "type": "private"}
-    text = {"message_id": number, "from": person, "chat": chat, "date": int(time.time()), "text": f"/number {number}"}
-    entities = [{"offset": 0, "length": 7, "type": "bot_command"}]
-    body = orjson.dumps({"update_id": number, "message": text | {"entities": entities}})
-    head = (
-        f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"{telegram.HEADER}: {SECRET}\r\n\r\n"
-    )
-    return f"{number}", head.encode() + body
-
-
-def _telegram() -> web.RouteDef:
-    """Telegram's webhook, with an inbox that stores nothing."""
-    webhook = telegram.Webhook(SECRET)
-    context = SimpleNamespace(clock=SystemClock(), blobs=None)
-    webhook.intake = Intake(None, BotMe(1, "bench_bot"), _Nowhere(), context, None)  # type: ignore[arg-type]  # no files here
-    return web.post(PATH, webhook.handle)
-
-
-def _chatkit() -> web.RouteDef:
-    """ChatKit's webhook, with an inbox that stores nothing."""
-    webhook = chatkit.Webhook(SECRET, "org", SystemClock(), None, None)  # type: ignore[arg-type]  # no message stands in a thread
-    webhook.inbox = _Nowhere()  # type: ignore[assignment]  # no forms here
-    return web.post(PATH, webhook.handle)
-
-
 def _bare() -> web.RouteDef:
     """The least that any webhook does: verify, parse, answer."""
     verifier = SignatureVerifier(SECRET)
@@ -271,9 +222,13 @@ def _bolt(api: str) -> web.RouteDef:
     return web.post(PATH, handle)
 
 
-class _Nowhere:
+class Nowhere:
+    """An inbox that stores nothing."""
+
+    accepted = Accepted(UUID(int=0))
+
     async def accept(self, message: Any) -> Accepted:
-        return Accepted(UUID(int=0))
+        return self.accepted
 
 
 def _route(api: str) -> web.RouteDef:
@@ -284,7 +239,7 @@ def _route(api: str) -> web.RouteDef:
             return datetime.now(UTC)
 
     receiver = Receiver(Now(), None, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock, and no file comes
-    receiver.open(_Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
+    receiver.open(Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
     return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
 
 
@@ -338,13 +293,11 @@ async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtim
 async def serve(mode: str) -> None:
     """Serve until stdin ends; prints the port first, and what was stored last."""
     async with _web_api() as api:
-        if mode in ("bare", "bolt", "route", "chatkit", "telegram"):
+        if mode in ("bare", "bolt", "route"):
             made: dict[str, Callable[[], web.RouteDef]] = {
                 "bare": _bare,
                 "bolt": lambda: _bolt(api),
                 "route": lambda: _route(api),
-                "chatkit": _chatkit,
-                "telegram": _telegram,
             }
             async with _serving(made[mode]()) as port:
                 await _until_stdin_ends(port)

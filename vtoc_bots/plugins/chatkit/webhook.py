@@ -17,6 +17,8 @@ from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 PATH: Final = "/api/v1/chatkit/webhook"
 TIMESTAMP_HEADER: Final = "X-ChatKit-Timestamp"
 MOST_BYTES: Final = 2**20
+_PLAIN: Final = ("application/json", "application/json; charset=utf-8")
+"""Content types that need no parsing."""
 
 
 class Webhook:
@@ -90,11 +92,7 @@ class Webhook:
 
 
 def _event(request: web.Request, body: bytes) -> Mapping[str, Any]:
-    try:
-        charset = request.charset or "utf-8"
-    except ValueError:
-        charset = "?"
-    if charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+    if request.headers.get("Content-Type") not in _PLAIN and not _is_utf8(request):
         raise web.HTTPBadRequest(text="the body must be UTF-8")
     try:
         event = orjson.loads(body)
@@ -103,3 +101,10 @@ def _event(request: web.Request, body: bytes) -> Mapping[str, Any]:
     if not isinstance(event, dict):
         raise web.HTTPBadRequest(text="this is not an event of a channel")
     return event
+
+
+def _is_utf8(request: web.Request) -> bool:
+    try:
+        return (request.charset or "utf-8").lower() in ("utf-8", "utf8", "us-ascii")
+    except ValueError:
+        return False

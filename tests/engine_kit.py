@@ -75,8 +75,8 @@ class Post:
         def again(room: str, seconds: float) -> None:
             self.again.append((room, seconds))
 
-        rows = OutboxRows(store)
-        self._deliverer = Deliverer(transport, rows, self.leases, keeper, clock, Metrics(), again=again)
+        rows, self._metrics = OutboxRows(store), Metrics()
+        self._deliverer = Deliverer(transport, rows, self.leases, keeper, clock, self._metrics, again=again)
 
     async def put(self, key: str, kind: str = "reply", title: str = "hello") -> None:
         """A card to be sent."""
@@ -115,6 +115,10 @@ class Post:
         assert held is not None
         assert await OutboxRows(self.store).next(ROOM, held.attempt) is not None
         assert await self.leases.let_go(held) is None
+
+    def metric(self, state: str) -> float | None:
+        """How many sendings ended in a state."""
+        return self._metrics.registry.get_sample_value("vtoc_outbox_total", {"queue": "test", "state": state})
 
     async def states(self) -> dict[str, Any]:
         """State by key."""

@@ -243,6 +243,19 @@ async def test_a_form_that_discord_refuses_is_asked_for_by_a_card(
         assert answer_kind(held) == (5, True)
 
 
+@pytest.mark.parametrize("what", [502, "drop after"])
+async def test_a_form_whose_opening_got_no_answer_is_opened_once(
+    database_urls: DatabaseUrls, tmp_path: Path, discord: FakeDiscord, what: Any
+) -> None:
+    async with running(database_urls, tmp_path, discord, {"counting": COUNTING}) as centre:
+        ada = await centre.operator("Ada")
+        discord.faults.append(Fault("POST", "/interactions/.*", what))
+        held = await ada.slash("playbook", id="counting")
+        await until(lambda: sum(path.startswith("/interactions/") for _, path in discord.requests) == 2)
+        await until(lambda: answer_kind(held) == (9, False))
+        assert held.original is None
+
+
 async def test_an_endpoint_without_its_key_is_not_there_and_no_way_in_is_one_clear_line(
     database_urls: DatabaseUrls, tmp_path: Path, discord: FakeDiscord
 ) -> None:

@@ -137,10 +137,27 @@ async def test_a_server_that_hangs_is_unknown(bench: Bench) -> None:
         await bench.api._call("GET", "/users/@me", seconds=0.2)
 
 
-async def test_a_failing_server_took_nothing(bench: Bench) -> None:
+async def test_a_failing_server_may_have_taken_a_new_message(bench: Bench) -> None:
+    out = outbound()
     bench.discord.faults.append(Fault(*CREATE, 502))
+    with pytest.raises(Unknown, match="502"):
+        await bench.sender.send(out)
+    assert await bench.sender.look_up(out) is None
+    await bench.sender.send(out)
+    context = await bench.interaction(private=False)
+    bench.discord.faults.append(Fault("POST", "/webhooks/.*", 504))
+    with pytest.raises(Unknown, match="504"):
+        await bench.sender.send(outbound(reply_context=context, private_to="1300000000000000101"))
+
+
+async def test_an_edit_that_a_server_fails_at_is_tried_again_as_it_is(bench: Bench) -> None:
+    receipt = await bench.sender.send(outbound())
+    edit = outbound(kind=OutboundKind.RESULT, edits=receipt, revision=1)
+    bench.discord.faults.append(Fault("PATCH", ".*/messages/.*", 502))
     with pytest.raises(NotSent, match="502"):
-        await bench.sender.send(outbound())
+        await bench.sender.send(edit)
+    await bench.sender.send(edit)
+    assert len(bench.discord.shown()) == 1
 
 
 async def test_limits_are_told_and_kept_without_asking_again(bench: Bench) -> None:

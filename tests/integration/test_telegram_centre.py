@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from tests.centre_kit import Centre, open_centre
@@ -251,20 +252,30 @@ async def test_a_flood_of_answers_goes_out_as_fast_as_is_allowed_and_whole(teleg
     assert all(after - before > 0.95 for before, after in pairwise(sent))
 
 
-async def test_a_card_of_several_messages_that_failed_in_the_middle_goes_on(telegram: Telegram) -> None:
+@pytest.mark.parametrize(
+    ("failure", "repeats"),
+    [
+        (Refusal(429, "Too Many Requests: retry after 1", retry_after=1), [False, False, False]),
+        (Refusal(500, "Internal Server Error"), [False, True, False]),
+    ],
+    ids=["limited", "failing"],
+)
+async def test_a_card_of_several_messages_that_failed_in_the_middle_goes_on(
+    telegram: Telegram, failure: Refusal, repeats: list[bool]
+) -> None:
     sent: list[Any] = []
 
     def second_fails(call: Any) -> Any:
         if call.method == "sendMessage":
             sent.append(call)
-        return Refusal(500, "Internal Server Error") if len(sent) == 2 and call.method == "sendMessage" else None
+        return failure if len(sent) == 2 and call.method == "sendMessage" else None
 
     telegram.server.manners = second_fails
     await telegram.say(ADA, "/long")
     await telegram.sees(ADA, "row 4 ")
     texts = telegram.server.texts(ADA)
     assert len(texts) == len(set(texts)) == 3, "none is shown twice"
-    assert not any("may be a repeat" in text for text in texts)
+    assert ["may be a repeat" in text for text in texts] == repeats, "what may be there twice says so, nothing else"
 
 
 async def test_a_send_of_unknown_end_is_repeated_and_says_so(telegram: Telegram) -> None:

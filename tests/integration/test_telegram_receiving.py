@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Callable
@@ -407,6 +408,36 @@ async def test_forged_huge_and_malformed_posts_are_refused(tmp_path: Path) -> No
             assert await post(json.dumps({**update, "ü": "ü"}, ensure_ascii=False).encode(charset)) == 400, charset
         assert await post({"update_id": 10, "message": {"text": 5}}) == 200, "again it would be the same"
     assert bench.inbox.messages == []
+
+
+async def test_a_file_that_takes_long_is_not_overtaken_in_its_chat_and_holds_up_no_other(tmp_path: Path) -> None:
+    async with webhook_bench(tmp_path) as bench, posted(bench) as post, running(bench):
+        await seen(lambda: bool(bench.server.webhook["url"]), "the webhook was not set")
+        bench.server.files["files/plan"] = PNG
+        given, usual = asyncio.Event(), bench.server.do_getFile
+
+        async def slow(call: Any) -> Any:
+            await given.wait()
+            return await usual(call)
+
+        bench.server.do_getFile = slow  # type: ignore[method-assign]  # this server is this test's alone
+        plan = message(1, ADA, None, document=document(len(PNG)), caption="/log plan")
+        intake = bench.transport._receiver.intake
+        assert intake is not None
+        posts = [asyncio.create_task(post({"update_id": 1, "message": plan}))]
+        await seen(lambda: bool(bench.server.called("getFile")), "the file is not fetched")
+        for number in (2, 3):
+            later = message(number, ADA, f"/log later {number}")
+            posts.append(asyncio.create_task(post({"update_id": number, "message": later})))
+            await seen(lambda: intake.seen == len(posts), "it did not come")
+        assert await post({"update_id": 4, "message": message(1, BOB, "/status")}) == 200
+        assert [each.text for each in bench.inbox.messages] == ["/status"]
+        assert len(intake._turns) == 1
+        given.set()
+        assert await asyncio.gather(*posts) == [200, 200, 200]
+        posts.clear()
+        await seen(lambda: not intake._turns, "turns are kept though nothing is taken in")
+    assert [each.text for each in bench.inbox.messages] == ["/status", "/log plan", "/log later 2", "/log later 3"]
 
 
 async def test_an_update_that_can_not_be_stored_is_asked_for_again(tmp_path: Path) -> None:

@@ -249,10 +249,11 @@ OUTCOMES = [
     (Refusal(401, "Unauthorized"), NotSent),
     (Refusal(429, "Too Many Requests: retry after 7", retry_after=7), RateLimited),
     (Refusal(429, "Too Many Requests"), RateLimited),
-    (Refusal(500, "Internal Server Error"), NotSent),
-    (Refusal(502, "Bad Gateway"), NotSent),
+    (Refusal(500, "Internal Server Error"), Unknown),
+    (Refusal(502, "Bad Gateway"), Unknown),
+    (Refusal(503, "Service Unavailable"), Unknown),
     (Refusal(504, "Gateway Timeout"), Unknown),
-    ("page", NotSent),
+    ("page", Unknown),
     ("garbage", Unknown),
     ("drop", Unknown),
     ("do-and-drop", Unknown),
@@ -268,6 +269,17 @@ async def test_every_failure_says_what_is_known_of_the_message(
         await bench.send(Card.of("x"))
     assert type(raised.value) is expected or (expected is Refused and isinstance(raised.value, Refused))
     assert raised.value.receipt is None
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_an_edit_that_a_server_fails_at_is_tried_again_as_it_is(bench: Bench, status: int) -> None:
+    receipt = await bench.send(Card.of("before"))
+    bench.server.manners = lambda call: Refusal(status, "it failed")
+    with pytest.raises(NotSent):
+        await bench.send(Card.of("after"), edits=receipt, revision=1)
+    bench.server.manners = lambda call: None
+    await bench.send(Card.of("after"), edits=receipt, revision=1)
+    assert bench.server.texts(ADA) == ["after"]
 
 
 async def test_a_limit_is_obeyed_before_the_next_call(bench: Bench) -> None:
@@ -310,7 +322,7 @@ async def test_a_card_that_failed_in_the_middle_goes_on_there(bench: Bench) -> N
     texts = bench.server.texts(ADA)
     assert len(texts) == 3
     assert len(set(texts)) == 3, "no message is shown twice"
-    assert any(isinstance(error, NotSent) for error in failures)
+    assert any(isinstance(error, Unknown) for error in failures)
     assert len(failures[0].receipt.detail["shown"]) == 1
 
 

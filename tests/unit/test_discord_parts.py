@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.discord_people import until
-from vtoc_bots import NotSent, RateLimited, StartupError
+from vtoc_bots import NotSent, RateLimited, StartupError, Unknown
 from vtoc_bots.core.settings import load_settings
 from vtoc_bots.plugins.discord import discord_spec
 from vtoc_bots.plugins.discord.acks import MOST, Acks
@@ -184,6 +184,12 @@ def test_an_answer_that_is_no_success_says_what_becomes_of_the_message(
     assert type(failure) is kind
     with pytest.raises(kind, match=words):
         raise failure
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_that_fails_may_have_made_what_it_was_to_make(status: int) -> None:
+    assert type(failure_of(status, {}, b"<html>", creates=True)) is Unknown
+    assert type(failure_of(status, {}, b"<html>")) is NotSent
 
 
 def test_a_proxy_s_page_is_no_json_and_its_header_counts() -> None:

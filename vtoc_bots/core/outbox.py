@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -34,6 +34,11 @@ SEND_TIMEOUT_SECONDS: Final = 30.0
 MAX_FAULTS: Final = 30
 """Tries after which a card that its transport breaks on is given up. A platform that is away is tried until the card's
 deadline."""
+MAX_COPIES: Final = 5
+"""Sendings of unknown end after which a card is given up: that many copies of it may be shown."""
+UNSURE_SECONDS: Final = 1.0
+UNSURE_FACTOR: Final = 10.0
+"""Before another copy: 1 s, 10 s, 100 s, 17 min. A short failure costs a moment, one of minutes is outlasted."""
 BUTTON_SECONDS: Final = 15 * 60.0
 
 
@@ -140,6 +145,13 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
     return {"ref": receipt.ref, "sent_at": receipt.sent_at.isoformat(), "detail": dict(receipt.detail)}
 
 
+@dataclass(slots=True)
+class _Tally:
+    """How many copies of an outbound may be shown whose end is not known."""
+
+    copies: int
+
+
 class Deliverer:
     """Delivers the conversations of one transport.
 
@@ -183,11 +195,11 @@ class Deliverer:
             self._again(conversation, delay)
 
     async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
-        outbound = outbound_of(row)
+        outbound, tally = outbound_of(row), _Tally(row.copies - 1)
         platform = row.conversation.partition(":")[0]
         with span("reply", row.trace, correlation_id=row.correlation_id, platform=platform, kind=row.kind):
             try:
-                state, receipt, error, delay = await self._send(row, outbound, grip)
+                state, receipt, error, delay = await self._send(row, outbound, grip, tally)
             except RateLimited as limit:
                 state, receipt, error, delay = _unsent(row), _begun(limit), str(limit), limit.after_seconds
             except NotSent as failure:
@@ -195,14 +207,15 @@ class Deliverer:
             except Refused as refusal:
                 state, receipt, error, delay = "refused", _begun(refusal), str(refusal), 0.0
             except (Unknown, TimeoutError) as failure:
-                state, receipt, error = "unknown", _begun(failure), str(failure) or "no answer"
-                delay = _backoff(row.tries)
+                receipt, error = _begun(failure), str(failure) or "no answer"
+                state, error, delay = self._unsure(row, tally, error)
             except LostLease:
                 raise
             except Exception as failure:  # a transport's own fault: what was sent is not known
                 logger.exception("send_failed", key=row.key, correlation_id=str(row.correlation_id))
-                state, receipt, error, delay = "unknown", None, repr(failure), _backoff(row.tries)
-                if row.tries >= MAX_FAULTS:
+                receipt = None
+                state, error, delay = self._unsure(row, tally, repr(failure))
+                if state == "unknown" and row.tries >= MAX_FAULTS:
                     state, error = "refused", f"given up after {row.tries} tries: {error}"
         self._metrics.outbox_ended(held.queue, state)
         log = logger.warning if state in ("refused", "expired") and row.kind != "progress" else logger.debug
@@ -210,10 +223,22 @@ class Deliverer:
         if state == "sent" and self._sent is not None and not outbound.revision:
             await self._sent(outbound)
         fallback = _fallback(row, error) if state == "refused" else None
-        return Ended(row.id, row.conversation, held.attempt, row.revision, state, receipt, error, delay, fallback)
+        copies = 0 if state == "sent" else tally.copies
+        return Ended(
+            row.id, row.conversation, held.attempt, row.revision, state, receipt, error, delay, fallback, copies
+        )
+
+    def _unsure(self, row: StoredOutbound, tally: _Tally, error: str) -> tuple[str, str, float]:
+        """State, error and pause of one whose end is not known."""
+        if tally.copies >= MAX_COPIES:
+            return "refused", f"given up: each of {tally.copies} tries may have been shown; {error}", 0.0
+        looked_up = isinstance(self._transport, LooksUpReceipts)
+        if tally.copies < 1 or (looked_up and tally.copies == 1):  # the next try shows no further copy
+            return "unknown", error, _backoff(row.tries)
+        return "unknown", error, _jittered(UNSURE_SECONDS * UNSURE_FACTOR ** (tally.copies - 1))
 
     async def _send(
-        self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held]
+        self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held], tally: _Tally
     ) -> tuple[str, dict[str, Any] | None, str | None, float]:
         if row.expires_at <= self._clock.now():
             return "expired", None, "older than its deadline", 0.0
@@ -232,13 +257,29 @@ class Deliverer:
             except Refused as refusal:
                 logger.warning("outbound_not_looked_up", key=row.key, error=str(refusal))
                 is_told = False
+            else:
+                tally.copies = 0
             if found is not None and not (row.revision and caps.edit):
                 return "sent", receipt_json(found), None, 0.0
             # Which revision was shown is not known: editing shows the latest.
             outbound = replace(outbound, may_be_repeat=not is_told, edits=found)
+        # Where a transport looks up, what it revises is never more than edited.
+        is_new = outbound.edits is None or not row.revision or not isinstance(self._transport, LooksUpReceipts)
+        if is_new and tally.copies >= MAX_COPIES:
+            raise Unknown("its senders were killed")
         grip.check()
-        receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
+        receipt = await self._sent_now(outbound, tally, is_new)
         return "sent", receipt_json(receipt), None, 0.0
+
+    async def _sent_now(self, outbound: Outbound, tally: _Tally, is_new: bool) -> Receipt:
+        """Send; what certainly was not sent is no copy."""
+        before = tally.copies
+        tally.copies += is_new
+        try:
+            return await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
+        except (NotSent, RateLimited, Refused):
+            tally.copies = before
+            raise
 
 
 def _unsent(row: StoredOutbound) -> str:
@@ -263,4 +304,8 @@ def _fallback(row: StoredOutbound, error: str | None) -> dict[str, Any] | None:
 
 def _backoff(tries: int) -> float:
     """Seconds until the next try: doubling from half a second to a minute, with jitter."""
-    return float(min(60.0, 0.5 * 2.0 ** min(tries, 8)) * random.uniform(0.7, 1.3))
+    return _jittered(min(60.0, 0.5 * 2.0 ** min(tries, 8)))
+
+
+def _jittered(seconds: float) -> float:
+    return float(seconds * random.uniform(0.7, 1.3))

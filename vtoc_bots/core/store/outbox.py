@@ -12,7 +12,10 @@ from vtoc_bots.core.store.pool import Connection, Store
 
 
 class StoredOutbound(NamedTuple):
-    """An outbound whose sending has begun. `was_unknown`: an earlier sending began and its end is not known."""
+    """An outbound whose sending has begun.
+
+    `was_unknown`: an earlier sending began and its end is not known. `copies`: how many did, this one included.
+    """
 
     id: UUID
     key: str
@@ -31,10 +34,14 @@ class StoredOutbound(NamedTuple):
     expires_at: datetime
     correlation_id: UUID
     trace: str | None
+    copies: int
 
 
 class Ended(NamedTuple):
-    """What became of a sending. `state`: sent, refused, due (again, after `delay` seconds) or unknown (likewise)."""
+    """What became of a sending. `state`: sent, refused, due (again, after `delay` seconds) or unknown (likewise).
+
+    `copies`: how many may be shown whose end is not known.
+    """
 
     id: UUID
     conversation: str
@@ -46,6 +53,7 @@ class Ended(NamedTuple):
     delay: float
     fallback: Any = None
     """A plain card's JSON, to be sent instead of one that was refused."""
+    copies: int = 0
 
 
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
@@ -64,7 +72,8 @@ WITH first AS (
             SELECT 1 FROM vtoc_engine.runs r WHERE r.id = o.run_id AND r.state NOT IN ('ready', 'waiting')))))
     ORDER BY o.conversation, o.seq
 )
-UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1
+UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1,
+    copies = o.copies + 1
 FROM first CROSS JOIN (
     -- Lost in a crash, the row would still say unknown.
     SELECT CASE WHEN bool_and(f.is_unbegun) THEN set_config('synchronous_commit', 'off', true) END FROM first f
@@ -72,13 +81,14 @@ FROM first CROSS JOIN (
 WHERE o.id = first.id AND first.due_at <= now() AND o.state IN ('due', 'unknown')
 RETURNING o.id, o.key, o.conversation, o.kind, o.card, o.reply_to, o.private_to, o.reply_context, o.revision,
     o.receipt, o.message_id, o.run_id, o.tries, first.state = 'unknown', o.expires_at, o.correlation_id, o.trace,
-    o.attempt
+    o.copies, o.attempt
 """
 
 _END: Final = """
 WITH want AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::text[], $6::jsonb[], $7::text[],
-        $8::float8[], $9::jsonb[]) AS w(id, conversation, attempt, revision, state, receipt, error, delay, fallback)
+        $8::float8[], $9::jsonb[], $10::int[])
+        AS w(id, conversation, attempt, revision, state, receipt, error, delay, fallback, copies)
 ), held AS (
     SELECT c.id FROM vtoc_engine.conversations c JOIN want w ON w.conversation = c.id AND w.attempt = c.deliver_attempt
     ORDER BY c.id FOR SHARE OF c
@@ -90,6 +100,7 @@ UPDATE vtoc_engine.outbox o SET
     sent_revision = CASE WHEN w.state = 'sent' THEN w.revision ELSE o.sent_revision END,
     sent_at = CASE WHEN w.state = 'sent' THEN now() ELSE o.sent_at END,
     tries = CASE WHEN w.state = 'sent' THEN 0 ELSE o.tries END,
+    copies = w.copies,
     error = w.error,
     due_at = CASE
         WHEN w.state = 'sent' AND o.kind = 'progress' THEN now() + interval '1 second'

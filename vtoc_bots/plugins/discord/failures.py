@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from vtoc_bots import NotSent, RateLimited, Refused
+from vtoc_bots import NotSent, RateLimited, Refused, Unknown
 
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
@@ -69,8 +69,11 @@ class EverythingLimited(RateLimited):
     """The limit is for all that the bot sends."""
 
 
-def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Exception:
-    """The error that an answer which is no success stands for: RateLimited, NotSent or DiscordRefused."""
+def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, creates: bool = False) -> Exception:
+    """The error that an answer which is no success stands for: RateLimited, NotSent, DiscordRefused, or Unknown.
+
+    `creates` says that the request done twice is not the same as done once.
+    """
     document = _document(body)
     code = document.get("code")
     code = code if isinstance(code, int) else 0
@@ -79,7 +82,8 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes) -> Exceptio
     if status == 401 and code not in GONE_TOKEN:
         return TokenRefused()
     if status >= 500:
-        return NotSent(f"discord: its server failed ({status})")
+        # The part of Discord that answers may have lost the one that did it: a 502 says nothing of a new message.
+        return (Unknown if creates else NotSent)(f"discord: its server failed ({status})")
     words = _WORDS.get(code) or "; ".join(_causes(document, status))
     return DiscordRefused(f"discord: {words} ({code or status})", code, status)
 

@@ -29,7 +29,7 @@ from vtoc_bots import (
 from vtoc_bots.plugins.discord import answers
 from vtoc_bots.plugins.discord.acks import Acks, Kind
 from vtoc_bots.plugins.discord.api import DiscordApi
-from vtoc_bots.plugins.discord.failures import DiscordRefused
+from vtoc_bots.plugins.discord.failures import ALREADY_ANSWERED, DiscordRefused
 from vtoc_bots.plugins.discord.wire import InteractionType, focused_type, message_of_interaction
 
 logger = structlog.get_logger(__name__)
@@ -123,7 +123,7 @@ class Receiver:
         """Answer; what went wrong, None where nothing did as far as is known."""
         interaction = str(payload["id"])
         try:
-            await self._api.answer(interaction, str(payload["token"]), response)
+            await self._answered(interaction, str(payload["token"]), response)
         except Unknown as failure:  # it may have arrived
             logger.warning("discord_interaction_unsure", interaction=interaction, error=str(failure))
         except (DiscordRefused, NotSent, RateLimited) as failure:
@@ -131,6 +131,17 @@ class Receiver:
             logger.warning("discord_interaction_unanswered", interaction=interaction, error=str(failure))
             return failure
         return None
+
+    async def _answered(self, interaction: str, token: str, response: Mapping[str, Any]) -> None:
+        """Answer; once more where it is not known whether that arrived: Discord takes one, and tells of it."""
+        try:
+            await self._api.answer(interaction, token, response)
+        except Unknown:
+            try:
+                await self._api.answer(interaction, token, response)
+            except DiscordRefused as refusal:
+                if refusal.code != ALREADY_ANSWERED:
+                    raise
 
     async def answer(self, payload: Mapping[str, Any]) -> Answer:
         """Store an interaction and say how to answer it; at the latest when Discord's patience ends."""

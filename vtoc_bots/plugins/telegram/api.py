@@ -164,8 +164,7 @@ def send_error(error: TelegramError) -> SendError:
         return RateLimited(f"telegram: {error.words}", seconds)
     if is_token_refused(error):
         return NotSent(str(refused_token(error.status)))
-    if error.status == 504:
-        return Unknown(f"telegram: {error.message}")
     if error.status >= 500:
-        return NotSent(f"telegram: {error.message}")
+        # Who answers so may stand before the one that did it: the message may be there.
+        return Unknown(f"telegram: {error.message}")
     return Refused(f"telegram: {error.words}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import structlog
 from telegram.error import TelegramError
@@ -44,20 +46,33 @@ class Intake:
         self._files, self._clock = Attachments(context.blobs, FETCH_SECONDS), context.clock
         self._moved = moved
         self._albums: OrderedDict[str, None] = OrderedDict()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        """By chat, while anything of it is being taken in."""
         self.seen = 0
         """Updates taken in."""
         self.last_at: float | None = None
         """When the last one came, by the monotonic clock."""
 
     async def take(self, update: Mapping[str, Any]) -> None:
-        """Take one update in; it may be acknowledged once this returns. Raises TransientError where it may not."""
+        """Take one update in; it may be acknowledged once this returns. Raises TransientError where it may not.
+
+        One of a chat after the other, as they came: a file that takes long is not overtaken by what was written later.
+        """
         self.seen, self.last_at = self.seen + 1, self._clock.monotonic()
+        chat = chat_of(update)
+        async with nullcontext() if chat is None else self._turns.setdefault(chat, asyncio.Lock()):
+            pressed = await self._taken(update)
+        if pressed is not None:
+            await self._answer(pressed)
+
+    async def _taken(self, update: Mapping[str, Any]) -> str | None:
+        """Take it in; the press to be answered, where it was one."""
         try:
             received = message_from_update(update, self._me)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             # Sent again it would be the same: to refuse it would hold up all that follow.
             logger.error("update_unreadable", update_id=update.get("update_id"), error=f"{type(error).__name__}")
-            return
+            return None
         match received:
             case Migrated(old=old, new=new):
                 await self._moved(old, new)
@@ -65,8 +80,8 @@ class Intake:
                 if files and self._is_wanted(received):
                     message = await self._with_files(message, files)
                 await self._inbox.accept(message)
-                if callback_id is not None:
-                    await self._answer(callback_id)
+                return callback_id
+        return None
 
     def _is_wanted(self, received: Received) -> bool:
         """Whether to fetch the files: they are for us, or belong to an album whose caption is, which only its first
@@ -100,3 +115,15 @@ class Intake:
             await asyncio.wait_for(self._bot.answer_callback_query(callback_id), ANSWER_SECONDS)
         except (TelegramError, TimeoutError) as error:
             logger.info("press_not_answered", error=str(error) or "no answer")
+
+
+def chat_of(update: Mapping[str, Any]) -> int | None:
+    """The chat an update happened in, None for one without."""
+    for kind in ("message", "edited_message", "callback_query"):
+        body = update.get(kind)
+        if isinstance(body, dict):
+            held = body.get("message")
+            chat = (held if isinstance(held, dict) else body).get("chat")
+            number = chat.get("id") if isinstance(chat, dict) else None
+            return number if isinstance(number, int) else None
+    return None

@@ -11,7 +11,7 @@ from telegram.error import TelegramError
 
 from vtoc_bots import Backoff, Clock, TransientError
 from vtoc_bots.plugins.telegram.api import ApiError, TelegramBot, is_token_refused, refused_token
-from vtoc_bots.plugins.telegram.intake import Intake
+from vtoc_bots.plugins.telegram.intake import Intake, chat_of
 
 logger = structlog.get_logger(__name__)
 
@@ -110,13 +110,3 @@ class Poller:
                 return None
             return TransientError(f"an update could not be taken in ({type(error).__name__})")
         return None
-
-
-def chat_of(update: Mapping[str, Any]) -> int | None:
-    """The chat an update happened in, None for one without."""
-    for kind in ("message", "edited_message", "callback_query"):
-        body = update.get(kind)
-        if isinstance(body, dict):
-            chat = (body.get("message") or body).get("chat")
-            return chat.get("id") if isinstance(chat, dict) else None
-    return None

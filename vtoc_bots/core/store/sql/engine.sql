@@ -155,7 +155,9 @@ CREATE TABLE vtoc_engine.outbox (
     correlation_id uuid NOT NULL,
     trace          text,
     created_at     timestamptz NOT NULL DEFAULT now(),
-    sent_at        timestamptz
+    sent_at        timestamptz,
+    -- How many copies of it may be shown: it began to be sent that often, and no end of it is known.
+    copies         integer NOT NULL DEFAULT 0
 );
 CREATE INDEX outbox_open ON vtoc_engine.outbox (conversation, seq) WHERE state IN ('due', 'unknown');
 CREATE INDEX outbox_due ON vtoc_engine.outbox (due_at) WHERE state IN ('due', 'unknown');

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engine_kit import ROOM, Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
 from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
-from vtoc_bots.core.outbox import KEEP_SECONDS, MAX_COPIES, MAX_FAULTS
+from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS
 from vtoc_bots.core.store.pool import Store
 
 
@@ -139,29 +139,22 @@ async def test_a_card_that_breaks_its_transport_each_time_is_given_up_and_said_i
     assert "given up" in post.transport.sent[-1].card.model_dump_json()
 
 
-async def test_a_card_whose_answers_are_lost_each_time_comes_five_times_and_is_then_given_up(store: Store) -> None:
-    post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in range(MAX_COPIES))))
+async def test_a_card_whose_answers_are_lost_each_time_comes_again_more_and_more_seldom(store: Store) -> None:
+    losses = 2 * MAX_COPIES
+    post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in range(losses))))
     await post.put("k", title="Fuel state")
-    while (await post.states())["k"] != "refused":
-        assert sum(seconds for _, seconds in post.again) < KEEP_SECONDS  # time is what was asked to wait
+    while (await post.states())["k"] != "sent":
         await post.deliver()
-    *copies, told = post.transport.sent
-    assert [outbound.may_be_repeat for outbound in copies] == [False, True, True, True, True]
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False, *[True] * losses]
     pauses = [seconds for _, seconds in post.again]
-    assert pauses == sorted(pauses)
-    assert pauses[0] < 10
-    assert sum(pauses) > 600, "an outage of some minutes is outlasted"
-    assert await post.states() == {"k": "refused", "k:plain": "sent"}
-    text = told.card.model_dump_json()
-    assert "Fuel state" in text
-    assert "each of 5 tries may have been shown" in text
-    assert post.metric("refused") == 1
+    assert pauses[0] < 2
+    assert pauses[:4] == sorted(pauses[:4])
+    assert min(pauses[3:]) > 600
+    assert max(pauses) < 1200, "whoever waits for it has it soon after the failure ends"
 
 
 async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:
-    failures = [
-        each for _ in range(MAX_COPIES - 1) for each in (Unknown("lost"), NotSent("down"), RateLimited("slow", 1))
-    ]
+    failures = [each for _ in range(MAX_COPIES) for each in (Unknown("lost"), NotSent("down"), RateLimited("slow", 1))]
     post = Post(store, ScriptedTransport(*failures))
     await post.put("k")
     for _ in failures:
@@ -171,7 +164,7 @@ async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:
     assert await post.states() == {"k": "sent"}
 
 
-async def test_what_kills_its_sender_each_time_is_not_sent_a_sixth_time(store: Store) -> None:
+async def test_what_kills_its_sender_each_time_is_given_up(store: Store) -> None:
     post = Post(store, ScriptedTransport())
     await post.put("k")
     for _ in range(MAX_COPIES):
@@ -192,13 +185,15 @@ async def test_what_is_looked_up_is_tried_until_it_is_there(store: Store) -> Non
     assert await post.states() == {"k": "sent"}
 
 
-async def test_what_can_not_be_looked_up_comes_five_times_too(store: Store) -> None:
+async def test_what_can_not_be_looked_up_comes_marked_too(store: Store) -> None:
     lost = [each for _ in range(MAX_COPIES) for each in (Unknown("lost"), Refused("nobody may read here"))]
-    post = Post(store, ScriptedLookingTransport(*lost[:-1]))
+    post = Post(store, ScriptedLookingTransport(*lost))
     await post.put("k")
-    for _ in range(MAX_COPIES):
+    for _ in range(MAX_COPIES + 1):
         await post.deliver()
-    assert await post.states() == {"k": "refused", "k:plain": "sent"}
+    assert await post.states() == {"k": "sent"}
+    assert [outbound.may_be_repeat for outbound in post.transport.sent][:2] == [False, True]
+    assert max(seconds for _, seconds in post.again) > 600
 
 
 async def test_an_edit_whose_end_is_not_known_is_no_copy_where_the_platform_is_looked_at(store: Store) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chatkit.types import ThreadItem, Workflow
 from chatkit.widgets import StrictWidgetRoot
-from hypothesis import given
+from hypothesis import example, given
 from pydantic import TypeAdapter
 
 from tests.markup_kit import MARKDOWN, cards, squeezed
@@ -32,6 +32,7 @@ def read(nodes: Any) -> str:
 
 
 @given(source=MARKDOWN)
+@example(source=">\x85")
 def test_what_is_written_as_commonmark_reads_the_same(source: str) -> None:
     """But for stars that CommonMark shows where emphasis meets punctuation."""
     nodes = markup.parse(source)

@@ -52,10 +52,10 @@ def test_the_commented_examples_work(tmp_path: Path) -> None:
         source.read(AdsbSettings) if source.type == "adsb" else source.read(ExerciseSettings)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_files_shown_in_the_documentation_work(tmp_path: Path, number: int) -> None:
     text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[number]
-    (tmp_path / ("stations.yml", "connectors.yml")[number]).write_text(text, encoding="utf-8")
+    (tmp_path / ("stations.yml", "policies.yml", "connectors.yml")[number]).write_text(text, encoding="utf-8")
     settings = load(tmp_path)
     for source in settings.sources:
         source.read(AdsbSettings if source.type == "adsb" else ExerciseSettings)

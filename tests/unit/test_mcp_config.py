@@ -96,7 +96,7 @@ def test_every_key_is_documented() -> None:
 
 def test_every_lookup_and_variable_is_documented_and_no_other() -> None:
     tools = [
-        f"| `{name}` | {f'`vtoc://{each.address}`' if each.address else '–'} | {each.operation.summary} |"
+        f"| `{name}` | {f'`{each.address}`' if each.address else '–'} | {each.operation.summary} |"
         for name, each in LOOKUPS.items()
     ]
     table = PAGE.split("| tool | resource |")[1].split("\n\n")[0]

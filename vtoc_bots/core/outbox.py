@@ -34,11 +34,12 @@ SEND_TIMEOUT_SECONDS: Final = 30.0
 MAX_FAULTS: Final = 30
 """Tries after which a card that its transport breaks on is given up. A platform that is away is tried until the card's
 deadline."""
-MAX_COPIES: Final = 5
-"""Sendings of unknown end after which a card is given up: that many copies of it may be shown."""
-UNSURE_SECONDS: Final = 1.0
-UNSURE_FACTOR: Final = 10.0
-"""Before another copy: 1 s, 10 s, 100 s, 17 min. A short failure costs a moment, one of minutes is outlasted."""
+UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
+"""Seconds before another copy of a card that may be shown already. A short failure costs a moment; a long one is
+outlasted, until the card's deadline, with few copies."""
+MAX_COPIES: Final = 2 * len(UNSURE_PAUSES)
+"""Sendings of unknown end after which a card is given up. Ends that were seen count no further than the pauses go: what
+comes so far has killed its sender again and again."""
 BUTTON_SECONDS: Final = 15 * 60.0
 
 
@@ -231,11 +232,12 @@ class Deliverer:
     def _unsure(self, row: StoredOutbound, tally: _Tally, error: str) -> tuple[str, str, float]:
         """State, error and pause of one whose end is not known."""
         if tally.copies >= MAX_COPIES:
-            return "refused", f"given up: each of {tally.copies} tries may have been shown; {error}", 0.0
+            return "refused", f"given up, it may have been shown: {error}", 0.0
         looked_up = isinstance(self._transport, LooksUpReceipts)
         if tally.copies < 1 or (looked_up and tally.copies == 1):  # the next try shows no further copy
             return "unknown", error, _backoff(row.tries)
-        return "unknown", error, _jittered(UNSURE_SECONDS * UNSURE_FACTOR ** (tally.copies - 1))
+        tally.copies = min(tally.copies, len(UNSURE_PAUSES))
+        return "unknown", error, _jittered(UNSURE_PAUSES[tally.copies - 1])
 
     async def _send(
         self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held], tally: _Tally
@@ -266,7 +268,7 @@ class Deliverer:
         # Where a transport looks up, what it revises is never more than edited.
         is_new = outbound.edits is None or not row.revision or not isinstance(self._transport, LooksUpReceipts)
         if is_new and tally.copies >= MAX_COPIES:
-            raise Unknown("its senders were killed")
+            raise Unknown("whoever began to send it was killed, again and again")
         grip.check()
         receipt = await self._sent_now(outbound, tally, is_new)
         return "sent", receipt_json(receipt), None, 0.0

@@ -15,7 +15,12 @@ _ENDS_OF_LINE: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 
 def clean(text: str) -> str:
     """The text with line feeds at its line ends and a visible sign for every character that is not for reading."""
-    return _UNSAFE.sub(_shown, _ENDS_OF_LINE.sub("\n", text))
+    return _UNSAFE.sub(_shown, one_line_end(text))
+
+
+def one_line_end(text: str) -> str:
+    """The text with line feeds at its line ends, whatever stood there."""
+    return _ENDS_OF_LINE.sub("\n", text)
 
 
 def clean_line(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from vtoc_bots.core.markup.clean import clean_line, clean_lines
+from vtoc_bots.core.markup.clean import clean_line, clean_lines, one_line_end
 from vtoc_bots.core.markup.nodes import (
     Break,
     Code,
@@ -45,7 +45,7 @@ def parse(source: str) -> tuple[Node, ...]:
     """
     # A parser per call: it holds state, and making one is cheap beside what is sent.
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_NESTING})
-    tokens = parser.enable("strikethrough").disable("reference").parse(source)
+    tokens = parser.enable("strikethrough").disable("reference").parse(one_line_end(source))
     if any(token.level >= MAX_NESTING - 1 for token in tokens):
         return (Paragraph(words(source)),)
     return _blocks(_nested(tokens))

@@ -10,6 +10,7 @@ import psutil
 from tests.centre_kit import Centre
 from tests.mcp_kit import calls, http_server, open_mcp_centre, said, stdio
 from tests.mcp_server import PNG
+from tests.platform_kit import until
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 
@@ -140,9 +141,12 @@ async def test_a_server_over_http_is_reached_again_after_it_was_killed(
             await server.start()
             for era in servers:
                 assert "over http" in said(await centre.ask("ada", f"/playbook mark server={era} tool=mark"))
-            probes = {each.name: each for each in await centre.runtime.health.check()}
-            assert probes["client.mcp.auto"].ok
-            assert "tools" in probes["client.mcp.auto"].detail
+
+            async def is_well() -> bool:  # a probe's answer is told for a second
+                probes = {each.name: each for each in await centre.runtime.health.check()}
+                return probes["client.mcp.auto"].ok and "tools" in probes["client.mcp.auto"].detail
+
+            await until(is_well, 10, lambda: "the probe does not see that the server is back")
 
 
 async def test_diagnostics_run_what_is_configured_and_say_what_to_do(

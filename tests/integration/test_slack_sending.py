@@ -174,7 +174,7 @@ async def test_a_private_card_of_several_messages_goes_on_where_it_was_held_up(
     with pytest.raises(Unknown):
         await alone.transport.send(outbound)
     behave(alone)
-    alone.clock.passed += 10
+    alone.clock.seconds += 10
     await alone.transport.send(replace(outbound, may_be_repeat=True))
     assert len(alone.slack.ephemerals) == parts, "only what may be shown comes again"
 

@@ -139,6 +139,15 @@ async def test_a_card_that_breaks_its_transport_each_time_is_given_up_and_said_i
     assert "given up" in post.transport.sent[-1].card.model_dump_json()
 
 
+async def test_a_fault_after_a_long_time_without_the_platform_gives_nothing_up(store: Store) -> None:
+    post = Post(store, ScriptedTransport(NotSent("away"), KeyError("a bug")))
+    await post.put("k")
+    await store.execute("UPDATE vtoc_engine.outbox SET tries = $1", MAX_FAULTS)
+    for state in ("due", "unknown", "sent"):
+        await post.deliver()
+        assert await post.states() == {"k": state}
+
+
 async def test_a_card_whose_answers_are_lost_each_time_comes_again_more_and_more_seldom(store: Store) -> None:
     losses = 2 * MAX_COPIES
     post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in range(losses))))

@@ -99,7 +99,8 @@ UPDATE vtoc_engine.outbox o SET
     receipt = coalesce(w.receipt, o.receipt),
     sent_revision = CASE WHEN w.state = 'sent' THEN w.revision ELSE o.sent_revision END,
     sent_at = CASE WHEN w.state = 'sent' THEN now() ELSE o.sent_at END,
-    tries = CASE WHEN w.state = 'sent' THEN 0 ELSE o.tries END,
+    -- What certainly was not sent is no fault of its transport, however often; more tries pause no longer.
+    tries = CASE w.state WHEN 'sent' THEN 0 WHEN 'due' THEN least(o.tries, 8) ELSE o.tries END,
     copies = w.copies,
     error = w.error,
     due_at = CASE

@@ -219,7 +219,7 @@ class Asking:
         given = {name: value for name, value in message.arguments.items() if value not in (None, "")}
         try:
             call = await self.completed(asked.call.spec.name, {**asked.call.given, **given}, message)
-            return Asked(call, asked.text)
+            return Asked(call, asked.text, once=asked.once)
         except InvalidValues as error:
             raise InvalidForm(asked.text, error) from error
 

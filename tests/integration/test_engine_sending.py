@@ -9,7 +9,8 @@ import pytest
 
 from tests.engine_kit import ROOM, Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
 from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
-from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS
+from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS, UNSURE_PAUSES
+from vtoc_bots.core.store.outbox import OVERTAKEN_COPIES
 from vtoc_bots.core.store.pool import Store
 
 
@@ -160,6 +161,20 @@ async def test_a_card_whose_answers_are_lost_each_time_comes_again_more_and_more
     assert pauses[:4] == sorted(pauses[:4])
     assert min(pauses[3:]) > 600
     assert max(pauses) < 1200, "whoever waits for it has it soon after the failure ends"
+
+
+async def test_a_card_that_waits_long_for_another_copy_holds_nothing_up(store: Store) -> None:
+    assert len(UNSURE_PAUSES) == OVERTAKEN_COPIES, "that is when it waits long"
+    post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in UNSURE_PAUSES)))
+    await post.put("k")
+    await post.put("later")
+    for _ in UNSURE_PAUSES:
+        assert await post.states() in ({"k": "due", "later": "due"}, {"k": "unknown", "later": "due"})
+        await post.deliver()
+    assert await post.states() == {"k": "unknown", "later": "sent"}
+    await post.deliver()
+    assert await post.states() == {"k": "sent", "later": "sent"}
+    assert post.transport.sent[-1].may_be_repeat
 
 
 async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:

@@ -45,5 +45,6 @@ async def test_what_people_say_to_each_other_while_a_run_goes_on_is_asked_of_no_
         model.says("From the west.")
         await channels.event("@agent where is the wind from?", thread_id="T1")
         await channels.posted("From the west.", thread="T1")
+        channels.centre.plugin.gate.set()
         assert len(model.asked) == 1
         assert model.breaches == []

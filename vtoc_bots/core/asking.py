@@ -61,6 +61,10 @@ class Asking:
     def __init__(self, people: People, desk: Desk, buttons: ButtonRows, originals: OriginalRows) -> None:
         self._people, self._desk, self._buttons, self._originals = people, desk, buttons, originals
 
+    async def knows(self, message: Message) -> bool:
+        """Whether a message's sender is an operator."""
+        return await self._people.sender(message) is not None
+
     async def read(self, message: Message) -> Asked | None:
         """The command of a message with its values or what it lacks; None for what is no command.
 

@@ -183,7 +183,8 @@ class ForPerson:
             desk=self._desk,
         )
         try:
-            card = await asyncio.wait_for(call(context), self._seconds)
+            async with asyncio.timeout(self._seconds):  # wait_for would swallow a cancellation that comes as it ends
+                card = await call(context)
         except TimeoutError as error:
             raise ActionError(f"/{call.spec.name} took longer than {self._seconds:g} s and was stopped") from error
         except VtocError:

@@ -109,7 +109,7 @@ def test_replay_counts_garbage_and_ends_well(tmp_path: Path, format: str | None)
     ("arguments", "said"),
     [
         (("nowhere.sbs", "--type", "adsb"), "can't read nowhere.sbs"),
-        (("here.sbs", "--type", "radar"), "there are adsb, exercise"),
+        (("here.sbs", "--type", "radar"), "there are adsb, custom, exercise"),
         (("here.sbs", "--type", "exercise"), "nothing to replay"),
         (("here.sbs", "--type", "adsb", "--format", "morse"), "morse"),
         (("here.sbs", "--type", "adsb", "--position", "north"), "no position"),

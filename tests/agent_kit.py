@@ -31,6 +31,14 @@ level: lead
 approval: {quorum: 1, level: lead, exclude_requester: true, expires: 4h}
 steps: [{id: send, uses: kit.patrol, with: {area: everywhere}}]
 """
+BRIEF = """
+id: brief
+title: Brief
+private: false
+inputs: {question: {type: string, required: true}}
+steps: [{id: answer, uses: agent.answer, with: {question: "${{ inputs.question }}", calls: 0}}]
+reply: {uses: agent.card, with: {answer: "${{ steps.answer }}"}}
+"""
 
 
 POLICIES = """
@@ -96,7 +104,8 @@ async def agent_world(
     """The World and its model, which must have been asked as the real one demands."""
     async with fake_model() as model:
         given = {"VTOC_COMMANDS_PER_MINUTE": "600", **variables(model, **environ)}
-        playbooks, config = {"patrol": PATROL, "strike": GUARDED}, {"policies.yml": POLICIES}
+        playbooks = {"patrol": PATROL, "strike": GUARDED, "brief": BRIEF}
+        config = {"policies.yml": POLICIES}
         world = await open_world(plugins={"kit": kit}, playbooks=playbooks, environ=given, config=config, duties=duties)
         yield world, model
         assert model.breaches == []

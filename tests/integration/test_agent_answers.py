@@ -94,6 +94,19 @@ async def test_it_works_for_nobody_where_nobody_asked(world: World, model: FakeM
             await deputy.run(stage, "reports", "{}")
 
 
+async def test_it_works_for_whoever_asked_days_ago(world: World, model: FakeModel) -> None:
+    ada = await world.person("ada", "observer")
+    model.calls(("reports", {}))
+    model.says("Two boats.")
+
+    async def aged() -> None:
+        await world.store.execute("UPDATE vtoc_engine.inbox SET received_at = received_at - interval '5 days'")
+
+    model.before = aged
+    assert "Two boats." in (await ada.asks(to_us("what is near the pier?"))).text
+    assert "two boats near the pier" in model.results[0]
+
+
 async def test_the_run_and_its_story_show_every_call(world: World, model: FakeModel) -> None:
     ada = await world.person("ada", "observer")
     model.calls(("reports", {}), ("nonsense", {}))
@@ -189,6 +202,19 @@ async def test_a_proposal_is_a_plan_that_its_asker_confirms_once(
     assert "confirmed already" in again.text
     assert kit.sent == ["north pier"]
     assert await world.store.fetchval(RUNS) == 1
+
+
+async def test_two_plans_of_one_playbook_have_buttons_that_tell_which(
+    world: World, model: FakeModel, kit: HarbourPlugin
+) -> None:
+    ada = await world.person("ada", "operator")
+    model.calls(*(("propose_playbook", {"id": "patrol", "inputs": {"area": area}}) for area in ("pier", "cape")))
+    model.says("One of these.")
+    reply = await ada.asks(to_us("Send somebody"))
+    assert [button.label for button in reply.buttons] == ["1. Run patrol", "2. Run patrol"]
+    assert reply.text.index("1. Plan: Send a patrol") < reply.text.index("2. Plan: Send a patrol")
+    await world.reply_to(await ada.presses("2. Run patrol"))
+    assert kit.sent == ["cape"]
 
 
 async def test_a_proposals_button_gives_nobody_a_right(world: World, model: FakeModel, kit: HarbourPlugin) -> None:

@@ -49,6 +49,7 @@ async def results(world: World) -> list[str]:
 
 FINAL: dict[str, tuple[Callable[[FakeModel], None], str]] = {
     "a wrong key": (lambda model: model.fails(401, f"Incorrect API key {KEY}"), "Check OPENAI_API_KEY"),
+    "a key that is cut off": (lambda model: model.fails(401, f"{'x' * 185} {KEY}"), "Check OPENAI_API_KEY"),
     "an unknown model": (lambda model: model.fails(404, "no such model"), "no such model"),
     "a page": (lambda model: model.gives("<html>welcome</html>", "text/html"), "Is OPENAI_BASE_URL right?"),
     "no choice": (lambda model: model.gives('{"ok": true}'), "without a choice"),
@@ -65,7 +66,7 @@ async def test_a_fault_that_stays_ends_in_words_for_a_person(world: World, model
     script(model)
     reply = await (await world.person("ada")).asks(to_us("what is flying?"))
     assert words in reply.text
-    assert KEY not in reply.text
+    assert KEY[:8] not in reply.text
     assert len(model.asked) <= 1
     assert len(await results(world)) == 1
 
@@ -145,6 +146,13 @@ async def test_no_more_tools_are_called_than_a_question_may_call(
 
 
 @pytest.mark.parametrize("tokens", [6_000, None])
+async def test_a_playbook_may_allow_no_call_at_all(world: World, model: FakeModel) -> None:
+    model.says("Nothing looked up.")
+    reply = await (await world.person("ada")).asks("/playbook brief question=well?")
+    assert "Nothing looked up." in reply.text
+    assert model.asked[0]["tool_choice"] == "none"
+
+
 async def test_no_more_tokens_are_used_than_a_question_may_use(
     world: World, model: FakeModel, kit: HarbourPlugin, tokens: int | None
 ) -> None:

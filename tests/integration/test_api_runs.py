@@ -206,3 +206,16 @@ async def test_a_run_that_needs_approval_waits_for_a_person(api: Api) -> None:
     short = next(block for block in card.blocks if block.type == "table").rows[0][0]
     await api.centre.ask("bob", f"/approve {short}")
     assert (await ended(api, run_id, "lead"))["state"] == "succeeded"
+
+
+async def test_a_private_card_of_a_public_playbook_is_for_who_asked_and_for_leads(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    aside = "steps: [{id: one, uses: centre.count}]\nreply: {card: {title: Aside, private: true}}\n"
+    async with open_api(database_urls, tmp_path, {"aside": aside}) as api:
+        run_id = (await api.post("/runs", {"playbook": "aside"})).body["id"]
+        mine, leads, others = [await ended(api, run_id, token) for token in ("operator", "lead", "observer")]
+        assert mine["result"]["title"] == leads["result"]["title"] == "Aside"
+        assert others["result"] is None
+        assert others["private"] is True
+        assert (await api.get("/runs", token="observer")).body[0]["result"] is None

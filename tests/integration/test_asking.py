@@ -10,7 +10,24 @@ from typing import Any
 import pytest
 
 from tests.centre_kit import Centre, open_centre
-from vtoc_bots import Accepted, Caps, Choices, Invalid, Level, MessageKind, OpenForm, OutboundKind, Refused
+from vtoc_bots import (
+    Accepted,
+    Button,
+    Buttons,
+    Caps,
+    Card,
+    Choices,
+    CommandSpec,
+    Context,
+    Invalid,
+    Level,
+    MessageKind,
+    OpenForm,
+    OutboundKind,
+    Refused,
+    command,
+    hookimpl,
+)
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 PLAYBOOKS = {
@@ -298,3 +315,31 @@ async def test_a_native_command_s_wrong_form_can_be_filled_in_again(opens: Opens
         again = await form_of(centre, kind=MessageKind.BUTTON, token=centre.token("Fill in again"))
         right = {"kind": MessageKind.FORM, "token": again.form.token, "arguments": {"number": "4"}}
         assert (await centre.answer(await centre.say("ada", "", **right))).title == "4 nm"
+
+
+class Offering:
+    """/offer, whose button does its work one time and needs a value first."""
+
+    @hookimpl
+    def vtoc_commands(self) -> tuple[CommandSpec, ...]:
+        """/offer."""
+
+        @command("offer")
+        async def offer(ctx: Context) -> Card:
+            """Offer to count."""
+            return Card.of("Offer", Buttons(buttons=(Button(label="Count it", command="/count", once=True),)))
+
+        return (offer,)
+
+
+async def test_a_button_for_one_time_is_used_up_by_the_form_it_opens(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    async with open_centre(database_urls, tmp_path, PLAYBOOKS, None, FORMS, plugins={"offering": Offering()}) as centre:
+        await centre.person("ada")
+        await centre.ask("ada", "/offer")
+        press = {"kind": MessageKind.BUTTON, "token": centre.token("Count it")}
+        form = (await form_of(centre, **press)).form
+        filled = {"kind": MessageKind.FORM, "token": form.token, "arguments": {"number": "4"}}
+        assert (await centre.answer(await centre.say("ada", "", **filled))).title == "4 km"
+        assert "confirmed already" in words(await centre.answer(await centre.say("ada", "", **press)))

@@ -9,7 +9,8 @@ import pytest
 
 from tests.engine_kit import ROOM, Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
 from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
-from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS
+from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS, UNSURE_PAUSES
+from vtoc_bots.core.store.outbox import OVERTAKEN_COPIES
 from vtoc_bots.core.store.pool import Store
 
 
@@ -139,6 +140,15 @@ async def test_a_card_that_breaks_its_transport_each_time_is_given_up_and_said_i
     assert "given up" in post.transport.sent[-1].card.model_dump_json()
 
 
+async def test_a_fault_after_a_long_time_without_the_platform_gives_nothing_up(store: Store) -> None:
+    post = Post(store, ScriptedTransport(NotSent("away"), KeyError("a bug")))
+    await post.put("k")
+    await store.execute("UPDATE vtoc_engine.outbox SET tries = $1", MAX_FAULTS)
+    for state in ("due", "unknown", "sent"):
+        await post.deliver()
+        assert await post.states() == {"k": state}
+
+
 async def test_a_card_whose_answers_are_lost_each_time_comes_again_more_and_more_seldom(store: Store) -> None:
     losses = 2 * MAX_COPIES
     post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in range(losses))))
@@ -151,6 +161,20 @@ async def test_a_card_whose_answers_are_lost_each_time_comes_again_more_and_more
     assert pauses[:4] == sorted(pauses[:4])
     assert min(pauses[3:]) > 600
     assert max(pauses) < 1200, "whoever waits for it has it soon after the failure ends"
+
+
+async def test_a_card_that_waits_long_for_another_copy_holds_nothing_up(store: Store) -> None:
+    assert len(UNSURE_PAUSES) == OVERTAKEN_COPIES, "that is when it waits long"
+    post = Post(store, ScriptedTransport(*(Unknown("no answer") for _ in UNSURE_PAUSES)))
+    await post.put("k")
+    await post.put("later")
+    for _ in UNSURE_PAUSES:
+        assert await post.states() in ({"k": "due", "later": "due"}, {"k": "unknown", "later": "due"})
+        await post.deliver()
+    assert await post.states() == {"k": "unknown", "later": "sent"}
+    await post.deliver()
+    assert await post.states() == {"k": "sent", "later": "sent"}
+    assert post.transport.sent[-1].may_be_repeat
 
 
 async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:

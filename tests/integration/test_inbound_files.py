@@ -121,6 +121,13 @@ async def test_files_that_are_for_nobody_here_are_not_fetched(stage: Stage) -> N
     assert not any(attachment.blob for each in stage.inbox.messages for attachment in each.attachments)
 
 
+async def test_a_strangers_file_is_not_fetched(stage: Stage) -> None:
+    stage.opened.known = False
+    [attachment] = (await shared(stage)).attachments
+    assert (attachment.blob, attachment.problem) == (None, None)
+    assert stand_of(stage).shelf.asked == []
+
+
 async def test_a_page_to_log_in_at_is_no_file(tmp_path: Path) -> None:
     async with staged(SlackStand(), tmp_path) as stage:
         stand_of(stage).shelf.manner = "login"

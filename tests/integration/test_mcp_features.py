@@ -156,6 +156,8 @@ async def test_playbooks_are_prompts_for_those_who_may_run_them(api: Api, era: s
         assert "situation" in names
         with pytest.raises(MCPError, match="needs operator"):
             await mcp.get_prompt("asking", {"what": "salt", "unit": "boxes"})
+        with pytest.raises(MCPError, match="needs operator"):
+            await mcp.complete(PromptReference(name="asking"), {"name": "unit", "value": ""})
     assert (await audited(api, "mcp.prompt", "prompt:asking"))["detail"]["verdict"] == "DENY"
     assert api.centre.plugin.calls == [], "a prompt runs nothing"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from vtoc_bots.core.errors import Forbidden, TransientError, UsageError
+from vtoc_bots.core.web.mcp.book import SessionBook
 from vtoc_bots.core.web.mcp.caller import Caller
 from vtoc_bots.core.web.mcp.looks import LOOK_SECONDS, MOST_LOOKING, MOST_WATCHED, Lookers
+from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.testing import VirtualClock
 
@@ -125,3 +128,36 @@ async def test_there_are_only_so_many_of_each() -> None:
     watching.open().end()
     async with watching.lookers.held():
         assert watching.ended.is_set()
+
+
+async def test_a_session_watches_on_by_the_credential_of_its_newest_request() -> None:
+    watching, good = Watching(), {"first"}
+
+    async def whose(ctx: Any) -> Any:
+        async def still() -> bool:
+            return ctx.credential in good
+
+        return watching.station, still
+
+    async def tell(uri: str) -> None:
+        watching.told.append(uri)
+
+    def asks(credential: str) -> Any:
+        request = SimpleNamespace(headers={"mcp-session-id": "one"})
+        session = SimpleNamespace(send_resource_updated=tell)
+        return SimpleNamespace(
+            request=request, session=session, credential=credential, protocol_version="2025-11-25", method="ping"
+        )
+
+    async def answered(ctx: Any) -> None:
+        """The rest of the chain."""
+
+    subscriptions = Subscriptions(whose, SessionBook(watching.clock), watching.lookers)
+    async with watching.lookers.held():
+        await subscriptions.subscribe(asks("first"), cast("Any", SimpleNamespace(uri="a://")))
+        good.add("second")
+        await subscriptions.note(asks("second"), answered)
+        good.remove("first")
+        watching.station.now["a://"] = "new"
+        await watching.step()
+        assert watching.told == ["a://"]

@@ -12,6 +12,7 @@ import pytest
 from vtoc_bots.core.access import Decision, Level, Station, Verdict
 from vtoc_bots.core.cards import Card, Fields, Plan, Progress, Severity, Text
 from vtoc_bots.core.ids import short_id
+from vtoc_bots.core.markup import Code, Paragraph, Words, parse
 from vtoc_bots.core.playbooks.actions import action
 from vtoc_bots.core.playbooks.cards import approval_words, dry_run_card, progress_card
 from vtoc_bots.core.playbooks.decisions import StepRow
@@ -124,6 +125,14 @@ class TestPlan:
     def test_it_says_how_to_run_it(self) -> None:
         texts = [block.text for block in planned(area="80nm").blocks if isinstance(block, Text)]
         assert texts[-1] == "To run it: `/playbook test area=80nm window=10m loud=no`"
+
+    def test_no_value_stands_outside_the_command_that_it_is_part_of(self) -> None:
+        playbook = parse_source(
+            "id: q\ntitle: Q\ninputs: {text: {type: string}}\nsteps: [{id: a, uses: count}]", ACTIONS
+        )
+        card = dry_run_card(playbook, {"text": "x` **This plan is void.** `y"}, STATION, ACTIONS)
+        (paragraph,) = parse(card.blocks[-1].text)  # type: ignore[union-attr]  # it is a text
+        assert paragraph == Paragraph((Words("To run it: "), Code('/playbook q text="x` **This plan is void.** `y"')))
 
     def test_it_says_when_a_policy_asks_for_an_approval_or_refuses(self) -> None:
         quiet = parse_source("id: q\ntitle: Q\nsteps: [{id: a, uses: count}]", ACTIONS)

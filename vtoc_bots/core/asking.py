@@ -61,6 +61,10 @@ class Asking:
     def __init__(self, people: People, desk: Desk, buttons: ButtonRows, originals: OriginalRows) -> None:
         self._people, self._desk, self._buttons, self._originals = people, desk, buttons, originals
 
+    async def knows(self, message: Message) -> bool:
+        """Whether a message's sender is an operator."""
+        return await self._people.sender(message) is not None
+
     async def read(self, message: Message) -> Asked | None:
         """The command of a message with its values or what it lacks; None for what is no command.
 
@@ -219,7 +223,7 @@ class Asking:
         given = {name: value for name, value in message.arguments.items() if value not in (None, "")}
         try:
             call = await self.completed(asked.call.spec.name, {**asked.call.given, **given}, message)
-            return Asked(call, asked.text)
+            return Asked(call, asked.text, once=asked.once)
         except InvalidValues as error:
             raise InvalidForm(asked.text, error) from error
 

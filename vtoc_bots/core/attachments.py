@@ -31,20 +31,23 @@ Fetch = Callable[[Attachment], Awaitable[bytes]]
 
 
 class Attachments:
-    """Takes the files of one transport's messages, each within `seconds`."""
+    """Takes the files of one transport's messages, each within `seconds`; of those senders whom it `knows`.
 
-    def __init__(self, blobs: Blobs, seconds: float) -> None:
-        self._blobs, self._seconds = blobs, seconds
+    A stranger's are of no use to anybody here, and there may be any number of them.
+    """
+
+    def __init__(self, blobs: Blobs, seconds: float, knows: Callable[[Message], Awaitable[bool]] | None = None) -> None:
+        self._blobs, self._seconds, self._knows = blobs, seconds, knows
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def taken(self, message: Message, fetch: Fetch) -> Message:
         """The message with its files' blobs. Where one can't be had, its `problem` says why and the rest is whole.
 
         `fetch` raises VtocError with why, in words that follow the file's name. Raises TransientError where files can't
-        be stored now: the message is not to be acknowledged then.
+        be stored now, or nobody can say whose they are: the message is not to be acknowledged then.
         """
         files = message.attachments
-        if not files:
+        if not files or (self._knows is not None and not await self._knows(message)):
             return message
         most = [self._taken(each, fetch) for each in files[:MOST_FILES]]
         taken = await asyncio.gather(*most, return_exceptions=True)

@@ -114,7 +114,8 @@ class ForPerson:
         """
         origin = None if ctx.run_id is None else await self._runs.origin(ctx.run_id)
         message_id = None if origin is None else origin.message_id
-        stored = None if message_id is None else await self._originals.message(message_id)
+        # A run may have waited for days before its agent is asked.
+        stored = None if message_id is None else await self._originals.message(message_id, of_any_age=True)
         if origin is not None and message_id is not None and stored is not None:
             message = message_from_json(stored.body, ConversationId.parse(stored.conversation), stored.trace)
             operator = await self._desk.people.sender(message)
@@ -182,7 +183,8 @@ class ForPerson:
             desk=self._desk,
         )
         try:
-            card = await asyncio.wait_for(call(context), self._seconds)
+            async with asyncio.timeout(self._seconds):  # wait_for would swallow a cancellation that comes as it ends
+                card = await call(context)
         except TimeoutError as error:
             raise ActionError(f"/{call.spec.name} took longer than {self._seconds:g} s and was stopped") from error
         except VtocError:

@@ -16,6 +16,7 @@ from vtoc_bots.core.attachments import with_remarks
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Button, Buttons, Card, Severity, Text
 from vtoc_bots.core.commands import (
+    QUESTION_COMMAND,
     Call,
     CommandSpec,
     InvalidValues,
@@ -205,7 +206,10 @@ class Router:
                     message = replace(message, mentions_us=True)
                 if not message.mentions_us:
                     return None, None
-            return await self._asking.read(message), None
+            asked = await self._asking.read(message)
+            if message.overheard and asked is not None and asked.call.spec.name == QUESTION_COMMAND:
+                return None, await self._overheard(ctx, message.overheard)  # people talk to each other, not to a model
+            return asked, None
         answer = await self._asking.answer(message, dialog)
         if answer is None and plain:
             answer = message.text

@@ -174,6 +174,7 @@ class TransportHost:
             recall=Remembered(self._parts.store, spec.name, spec.account).recall,
             caller=self._caller,
             threads=ThreadRows(self._parts.store),
+            knows=self._asking.knows,
         )
 
     async def _sent(self, outbound: Outbound) -> None:

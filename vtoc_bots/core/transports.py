@@ -180,6 +180,11 @@ async def forgetful(name: str, value: str | None = None) -> str | None:
     return value
 
 
+async def everybody(message: Message) -> bool:
+    """A `knows` that knows everybody."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class TransportContext:
     """What core gives a transport when it opens it."""
@@ -206,6 +211,8 @@ class TransportContext:
     another's station. None where a transport is tested by itself."""
     threads: Any = None
     """Conversations that live here, a `ThreadRows`; None where a transport is tested by itself."""
+    knows: Callable[[Message], Awaitable[bool]] = everybody
+    """``await knows(message)``: whether its sender is an operator. Raises TransientError where nobody can say now."""
 
 
 @dataclass(frozen=True, slots=True)

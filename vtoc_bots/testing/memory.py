@@ -104,6 +104,8 @@ class OpenedContext:
         """Cards that the transport sent as notices, by key."""
         self.held: list[str] = []
         """The leases that it asked for."""
+        self.known = True
+        """Whether those who send something are operators."""
         self.context = TransportContext(
             account=account,
             clock=clock,
@@ -114,7 +116,11 @@ class OpenedContext:
             link=lambda blob, name, content_type: f"{links}/{blob[:12]}/{name}" if links else None,
             address=lambda: address,
             recall=self._recall,
+            knows=self._knows,
         )
+
+    async def _knows(self, message: Message) -> bool:
+        return self.known
 
     async def _recall(self, name: str, value: str | None = None) -> str | None:
         return self._remembered.get(name) if value is None else self._remembered.setdefault(name, value)

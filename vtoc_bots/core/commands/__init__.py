@@ -15,7 +15,7 @@ from vtoc_bots.core.commands.help import (
     usage_line,
 )
 from vtoc_bots.core.commands.mistakes import pointer
-from vtoc_bots.core.commands.registry import Commands, Found, May, everyone
+from vtoc_bots.core.commands.registry import QUESTION_COMMAND, Commands, Found, May, everyone
 from vtoc_bots.core.commands.schema import json_schema
 from vtoc_bots.core.commands.spec import (
     Call,
@@ -29,6 +29,7 @@ from vtoc_bots.core.commands.spec import (
 from vtoc_bots.core.commands.words import quote, words
 
 __all__ = [
+    "QUESTION_COMMAND",
     "Call",
     "ChoiceSource",
     "CommandSpec",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Decision, Station, Verdict
 from vtoc_bots.core.cards import Block, Card, Fields, Pair, Plan, PlanStep, Progress, Severity, Text
+from vtoc_bots.core.commands import code_span
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.playbooks.expressions import (
     Expression,
@@ -106,7 +107,7 @@ def dry_run_card(
     if decision is not None and not decision.allowed:
         blocks.insert(0, Text(text=f"You may not run this: {decision.reason}"))
     command = command_text(playbook, {name: value for name, value in given.items() if inputs.get(name) is not None})
-    blocks.append(Text(text=f"To run it: `{command}`"))
+    blocks.append(Text(text=f"To run it: {code_span(command)}"))
     refused = decision is not None and not decision.allowed
     return Card(
         title=f"Plan: {playbook.title}",

@@ -8,13 +8,13 @@ from uuid import UUID
 from vtoc_bots.core.store.pool import Store
 
 _GET: Final = """SELECT conversation, body, trace FROM vtoc_engine.inbox
-    WHERE id = $1 AND received_at > now() - interval '1 day'"""
+    WHERE id = $1 AND ($2 OR received_at > now() - interval '1 day')"""
 _DIALOG: Final = """SELECT id, command, given, asked FROM vtoc_engine.dialogs
     WHERE conversation = $1 AND user_id = $2 AND expires_at > now()"""
 
 
 class Original(NamedTuple):
-    """A stored message of the last day."""
+    """A stored message."""
 
     conversation: str
     body: Any
@@ -36,9 +36,9 @@ class OriginalRows:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def message(self, message_id: UUID) -> Original | None:
-        """The message, None when it is older than a day or was never accepted."""
-        row = await self._store.fetchrow(_GET, message_id, idempotent=True)
+    async def message(self, message_id: UUID, *, of_any_age: bool = False) -> Original | None:
+        """The message, None when it is older than a day (unless `of_any_age`) or was never accepted."""
+        row = await self._store.fetchrow(_GET, message_id, of_any_age, idempotent=True)
         return Original(*row.values()) if row else None
 
     async def dialog(self, conversation: str, user_id: str) -> Dialog | None:

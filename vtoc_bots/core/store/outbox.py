@@ -56,10 +56,12 @@ class Ended(NamedTuple):
     copies: int = 0
 
 
+OVERTAKEN_COPIES: Final = 4
+"""A card of which so many may be shown waits long for the next: what comes behind it does not wait along."""
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 # What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it
 # (their beginning is on disk before they send), that process knows better.
-_NEXT: Final = """
+_NEXT: Final = f"""
 WITH first AS (
     SELECT DISTINCT ON (o.conversation) o.id, o.state, o.due_at,
         o.state = 'unknown' AND o.attempt = 0 AND o.id = ANY($3) AS is_unbegun
@@ -70,6 +72,7 @@ WITH first AS (
         -- Progress that was never shown is not shown once the run has ended.
         OR (o.receipt IS NULL AND EXISTS (
             SELECT 1 FROM vtoc_engine.runs r WHERE r.id = o.run_id AND r.state NOT IN ('ready', 'waiting')))))
+        AND NOT (o.copies >= {OVERTAKEN_COPIES} AND o.due_at > now())
     ORDER BY o.conversation, o.seq
 )
 UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1,
@@ -99,7 +102,8 @@ UPDATE vtoc_engine.outbox o SET
     receipt = coalesce(w.receipt, o.receipt),
     sent_revision = CASE WHEN w.state = 'sent' THEN w.revision ELSE o.sent_revision END,
     sent_at = CASE WHEN w.state = 'sent' THEN now() ELSE o.sent_at END,
-    tries = CASE WHEN w.state = 'sent' THEN 0 ELSE o.tries END,
+    -- What certainly was not sent is no fault of its transport, however often; more tries pause no longer.
+    tries = CASE w.state WHEN 'sent' THEN 0 WHEN 'due' THEN least(o.tries, 8) ELSE o.tries END,
     copies = w.copies,
     error = w.error,
     due_at = CASE

@@ -34,10 +34,12 @@ def agent_actions(
         """Answer a question with the asker's rights: look things up, and propose what does more."""
         if not question.strip() or len(question) > LONGEST_QUESTION:
             raise UsageError(f"a question has 1 to {LONGEST_QUESTION:,} characters, this has {len(question):,}")
-        seconds = settings.seconds if within is None else within.total_seconds()
-        return await Talk(
-            ctx, model, question, Budget(calls or settings.calls, tokens or settings.tokens, seconds)
-        ).go()
+        budget = Budget(
+            settings.calls if calls is None else calls,
+            settings.tokens if tokens is None else tokens,
+            settings.seconds if within is None else within.total_seconds(),
+        )
+        return await Talk(ctx, model, question, budget).go()
 
     return replace(answer, lifespan=lifespan), card
 
@@ -51,9 +53,12 @@ async def card(ctx: ActionContext, answer: Answer) -> Card:
         blocks.append(answer.text[:LONGEST_ANSWER] + ("…" if cut else ""))
     if answer.stopped:
         blocks.append(answer.stopped)
-    for each in answer.proposals:
-        blocks += [Text(text=f"**{each.card.title}**"), *each.card.blocks]
-        blocks.append(Buttons(buttons=(Button(label=each.label, command=each.command, style="good", once=True),)))
+    for number, each in enumerate(answer.proposals, 1):
+        # Some platforms put all buttons below the last plan, where two of one playbook would look the same.
+        which = f"{number}. " if len(answer.proposals) > 1 else ""
+        blocks += [Text(text=f"**{which}{each.card.title}**"), *each.card.blocks]
+        button = Button(label=f"{which}{each.label}", command=each.command, style="good", once=True)
+        blocks.append(Buttons(buttons=(button,)))
     return Card.of(
         "" if not answer.stopped else "No answer yet",
         *blocks,

@@ -20,6 +20,8 @@ CHARACTERS_PER_TOKEN: Final = 4
 """What is reckoned where an endpoint does not say what a reply used."""
 MOST_CALLS: Final = 32
 """Tools that one reply may call."""
+SHORTEST_SECRET: Final = 8
+"""Characters: less is "any word", which stands in sentences too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,7 @@ class ChatCompletions:
                 timeout_seconds=min(seconds, self._settings.reply_seconds),
             )
         except VtocError as error:
-            if key in str(error):  # endpoints quote a key that they refuse
-                error.args = (str(error).replace(key, "(the key)"),)
+            error.args = (without_key(str(error), key),)
             raise
         return reply_of(answer.document(), len(orjson.dumps(body)))
 
@@ -132,6 +133,14 @@ class ChatCompletions:
     def _open_session(self) -> aiohttp.ClientSession:
         assert self._session is not None, "the action's lifespan opens it"
         return self._session
+
+
+def without_key(text: str, key: str) -> str:
+    """The text without the key, or as much of it as was quoted before a cut: endpoints quote a key that they refuse."""
+    for length in range(len(key), SHORTEST_SECRET - 1, -1):
+        if key[:length] in text:
+            return text.replace(key[:length], "(the key)")
+    return text
 
 
 def reply_of(document: Mapping[str, Any], asked_bytes: int) -> Reply:

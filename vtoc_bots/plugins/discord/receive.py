@@ -14,9 +14,7 @@ from vtoc_bots import (
     Acknowledgement,
     Attachment,
     Attachments,
-    Blobs,
     Choices,
-    Clock,
     Inbox,
     Message,
     NotFound,
@@ -24,6 +22,7 @@ from vtoc_bots import (
     OpenForm,
     RateLimited,
     TransientError,
+    TransportContext,
     Unknown,
 )
 from vtoc_bots.plugins.discord import answers
@@ -53,9 +52,9 @@ Answer = tuple[Mapping[str, Any], Kind]
 class Receiver:
     """Takes what Discord sends, by gateway or by HTTP."""
 
-    def __init__(self, api: DiscordApi, account: str, clock: Clock, blobs: Blobs, acks: Acks) -> None:
-        self._api, self._account, self._clock, self._acks = api, account, clock, acks
-        self._files = Attachments(blobs, FETCH_SECONDS)
+    def __init__(self, api: DiscordApi, context: TransportContext, acks: Acks) -> None:
+        self._api, self._account, self._clock, self._acks = api, context.account, context.clock, acks
+        self._files = Attachments(context.blobs, FETCH_SECONDS, context.knows)
         self._inbox: Inbox | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.last_event_at: float | None = None

@@ -18,14 +18,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from vtoc_bots import (
     Attachment,
     Attachments,
-    Blobs,
-    Clock,
     Inbox,
     Invalid,
     Message,
     NotFound,
     OpenForm,
     TransientError,
+    TransportContext,
     VtocError,
 )
 from vtoc_bots.plugins.slack.api import SlackApi
@@ -53,9 +52,9 @@ FETCH_SECONDS: Final = 2.0
 class Receiver:
     """Accepts payloads. It takes none before `open` and after `close`: they are answered 503 and come again."""
 
-    def __init__(self, clock: Clock, blobs: Blobs, monitor: Monitor) -> None:
-        self._clock, self._monitor = clock, monitor
-        self._files = Attachments(blobs, FETCH_SECONDS)
+    def __init__(self, context: TransportContext, monitor: Monitor) -> None:
+        self._clock, self._monitor = context.clock, monitor
+        self._files = Attachments(context.blobs, FETCH_SECONDS, context.knows)
         self._inbox: Inbox | None = None
         self._api: SlackApi | None = None
         self._me: Me | None = None

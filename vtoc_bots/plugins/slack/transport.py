@@ -60,7 +60,7 @@ class SlackTransport:
         self._monitor = Monitor(
             settings.monitored_channels, (*ALWAYS, *settings.redacts), load_detectors(settings.detectors_file)
         )
-        self._receiver = Receiver(context.clock, context.blobs, self._monitor)
+        self._receiver = Receiver(context, self._monitor)
         token = _secret(settings.bot_token)
         self._app = accepting_app(self._receiver, token, settings.api_base_url)
         self._sender = SlackSender(context)

@@ -43,7 +43,7 @@ class Intake:
         moved: Callable[[int, int], Awaitable[None]],
     ) -> None:
         self._bot, self._me, self._inbox = bot, me, inbox
-        self._files, self._clock = Attachments(context.blobs, FETCH_SECONDS), context.clock
+        self._files, self._clock = Attachments(context.blobs, FETCH_SECONDS, context.knows), context.clock
         self._moved = moved
         self._albums: OrderedDict[str, None] = OrderedDict()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()

@@ -193,10 +193,13 @@ def _document(call: Call, row: Row) -> RunDocument:
     operator = call.principal.operator
     mine = row["operator_id"] == operator.id
     level = operator.level_at(call.station.slug)
-    shown = mine or not row["private"] or (level is not None and level >= Level.LEAD)
+    result = row["result"]
+    private = row["private"] or bool(result and result.get("private"))  # a public playbook's card may be for one alone
+    if private and not mine and (level is None or level < Level.LEAD):
+        result = None
     values = {name: row[name] for name in RunDocument.model_fields if name not in ("short_id", "mine", "result")}
-    result = row["result"] if shown else None
-    return RunDocument.model_validate({**values, "short_id": short_id(row["id"]), "mine": mine, "result": result})
+    values |= {"short_id": short_id(row["id"]), "mine": mine, "result": result, "private": private}
+    return RunDocument.model_validate(values)
 
 
 OPERATIONS = (start_run, list_runs, get_run, cancel_run, watch_run)

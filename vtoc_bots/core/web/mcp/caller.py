@@ -118,8 +118,12 @@ class Caller:
         return [value for value in values if value.startswith(begun)]
 
     def suggest_argument(self, name: str, argument: str, begun: str) -> list[str]:
-        """What a prompt's argument may be, beginning so. Raises NotFound for an unknown prompt."""
-        found = next((each for each in self._prompt(name).arguments if each.name == argument), None)
+        """What a prompt's argument may be, beginning so. Raises NotFound for an unknown prompt, and Forbidden."""
+        prompt = self._prompt(name)
+        decision = self._decision(prompt.ask())
+        if not decision.allowed:
+            raise refused(decision)
+        found = next((each for each in prompt.arguments if each.name == argument), None)
         choices = () if found is None else found.choices
         return [choice for choice in choices if choice.lower().startswith(begun.lower())]
 

@@ -39,6 +39,10 @@ class Looks:
         self.end: Callable[[], object] = lambda: None
         """Looks no more."""
 
+    def renew(self, caller: Caller, still: Still) -> None:
+        """Look by this credential from now on."""
+        self._caller, self._still = caller, still
+
     async def add(self, subject: str) -> None:
         """Watch a resource by its URI, or one of LISTS. Raises what reading does, and UsageError past MOST_WATCHED."""
         if subject not in self._known and len(self._known) >= MOST_WATCHED:

@@ -86,7 +86,7 @@ def make_server(who: Who, book: SessionBook, subscriptions: Subscriptions) -> Se
     )
     # By name: as an argument of Server the SDK warns of it, since the protocol of 2026 has it no more.
     server.add_request_handler("logging/setLevel", SetLevelRequestParams, answers.set_level)
-    server.middleware.append(book.note)
+    server.middleware += [book.note, subscriptions.note]
     return server
 
 

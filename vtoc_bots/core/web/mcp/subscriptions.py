@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mcp import MCPError
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
     ListenHandler,
@@ -47,7 +47,7 @@ class Subscriptions:
         self._whose, self._book, self._lookers = whose, book, lookers
 
     async def subscribe(self, ctx: Context, params: SubscribeRequestParams) -> EmptyResult:
-        """Tell the session when this resource changes. The newest request's credential is what holds or not."""
+        """Tell the session when this resource changes."""
         caller, still = await self._whose(ctx)
         session = self._book.of(ctx)
         try:
@@ -56,6 +56,15 @@ class Subscriptions:
         except VtocError as error:
             raise MCPError(INVALID_PARAMS, str(error)) from error
         return EmptyResult()
+
+    async def note(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Middleware of the server: a session that watches goes on by the credential of its newest request."""
+        if ctx.method != "initialize" and ctx.request is not None:
+            session = self._book.of(ctx)
+            if session.looks is not None:
+                caller, still = await self._whose(ctx)
+                session.looks.renew(caller, self._going_on(session, still))
+        return await call_next(ctx)
 
     async def unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
         """And no more."""
@@ -93,13 +102,18 @@ class Subscriptions:
 
     def _looks_of(self, ctx: Context, session: Session, caller: Caller, still: Still) -> Looks:
         """A new task that looks for a session."""
+
+        def ended() -> None:
+            session.looks = None
+
+        goes_on = self._going_on(session, still)
+        looks = session.looks = self._lookers.open(caller, goes_on, ctx.session.send_resource_updated, ended)
+        return looks
+
+    def _going_on(self, session: Session, still: Still) -> Still:
         here = self._book.here(session)
 
         async def goes_on() -> bool:
             return here() and await still()
 
-        def ended() -> None:
-            session.looks = None
-
-        looks = session.looks = self._lookers.open(caller, goes_on, ctx.session.send_resource_updated, ended)
-        return looks
+        return goes_on

@@ -145,7 +145,6 @@ async def test_no_more_tools_are_called_than_a_question_may_call(
     assert kit.looks == 6
 
 
-@pytest.mark.parametrize("tokens", [6_000, None])
 async def test_a_playbook_may_allow_no_call_at_all(world: World, model: FakeModel) -> None:
     model.says("Nothing looked up.")
     reply = await (await world.person("ada")).asks("/playbook brief question=well?")
@@ -153,6 +152,7 @@ async def test_a_playbook_may_allow_no_call_at_all(world: World, model: FakeMode
     assert model.asked[0]["tool_choice"] == "none"
 
 
+@pytest.mark.parametrize("tokens", [6_000, None])
 async def test_no_more_tokens_are_used_than_a_question_may_use(
     world: World, model: FakeModel, kit: HarbourPlugin, tokens: int | None
 ) -> None:

@@ -91,8 +91,7 @@ class Metrics:
         self.outbox = self._new(
             Counter,
             "outbox",
-            "Attempts to send, by queue and state: sent, due (again later), unknown, refused (or given up after five"
-            " sendings of unknown end), expired",
+            "Attempts to send, by queue and state: sent, due (again later), unknown, refused (or given up), expired",
             "queue",
             "state",
         )

@@ -10,7 +10,7 @@ from vtoc_bots.plugins.connectors.custom.settings import CustomSettings
 
 __all__ = ["CustomContext"]
 
-manifest = PluginManifest(summary="Sources that are a Python function, called by schedule, playbook or command")
+manifest = PluginManifest(summary="Sources that are a Python function, called by playbook or command")
 
 
 def connector_spec() -> ConnectorSpec:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -238,7 +239,8 @@ def _route(api: str) -> web.RouteDef:
         def now(self) -> datetime:
             return datetime.now(UTC)
 
-    receiver = Receiver(Now(), None, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a clock, and no file comes
+    context = SimpleNamespace(clock=Now(), blobs=None, knows=None)  # no file comes
+    receiver = Receiver(context, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a context
     receiver.open(Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
     return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
 

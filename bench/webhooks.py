@@ -132,7 +132,7 @@ def _chatkit() -> chatkit.Webhook:
 def _telegram() -> telegram.Webhook:
     """Telegram's webhook, with an inbox that stores nothing."""
     webhook = telegram.Webhook(SECRET)
-    context = SimpleNamespace(clock=SystemClock(), blobs=None)
+    context = SimpleNamespace(clock=SystemClock(), blobs=None, knows=None)
     webhook.intake = Intake(None, Me(1, "bench_bot"), Nowhere(), context, None)  # type: ignore[arg-type]  # no files here
     return webhook
 

@@ -107,9 +107,10 @@ if TYPE_CHECKING:
         TakesCalls,
         Telemetry,
         Tools,
+        Verb,
     )
     from vtoc_bots.core.questions import Inquiry, PersonNeeded, Question
-    from vtoc_bots.core.settings import Settings
+    from vtoc_bots.core.settings import HttpUrl, Settings
     from vtoc_bots.core.store.run_views import RunView
     from vtoc_bots.core.store.threads import ThreadItem, ThreadRows, Viewer
     from vtoc_bots.core.telemetry import (
@@ -172,9 +173,9 @@ __all__ = [
     "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined",
     "DecodeCounts", "Decoder", "DecodesDocuments", "Deputy", "Diagnosis", "Distance", "Divider", "Duration",
     "Elsewhere", "Errand", "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller",
-    "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "Looked", "LooksUpReceipts", "MergeSettings",
-    "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound",
-    "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError",
+    "HttpUrl", "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "Looked", "LooksUpReceipts",
+    "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator",
+    "Outbound", "OutboundKind", "Pair", "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError",
     "PluginManifest", "Policy", "Position", "ProbeResult", "Progress", "Proposal", "PublishesCommands", "Question",
     "RateLimited", "Reader", "Receipt", "Refusal", "Refused", "Rejected", "RemoteResult", "ReportsHealth", "Rest",
     "RunId", "RunView", "SendError", "Sender", "ServesRoutes", "Service", "ServiceHttp", "Services", "Settings",
@@ -182,7 +183,7 @@ __all__ = [
     "TcpReader", "Telemetry", "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows", "Thresholds",
     "TimeCheck", "ToolFile", "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet",
     "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain", "Unknown",
-    "UsageError", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature", "check_size",
+    "UsageError", "Verb", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature", "check_size",
     "check_times", "command", "command_card", "distance_m", "downloaded", "feet", "hookimpl", "knots", "list_card",
     "markup", "new_id", "nm", "origin_of", "parse_short_id", "read_body", "read_events", "read_tracks", "short_id",
     "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
@@ -227,10 +228,10 @@ _HOMES = {
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
     "ports": (
         "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Observer OpenContext"
-        " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools"
+        " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools Verb"
     ),
     "questions": "Inquiry PersonNeeded Question",
-    "settings": "Settings",
+    "settings": "HttpUrl Settings",
     "store.run_views": "RunView",
     "store.threads": "ThreadItem ThreadRows Viewer",
     "telemetry": (

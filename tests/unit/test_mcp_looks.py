@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from vtoc_bots.core.errors import Forbidden, TransientError, UsageError
-from vtoc_bots.core.web.mcp.book import SessionBook
 from vtoc_bots.core.web.mcp.caller import Caller
 from vtoc_bots.core.web.mcp.looks import LOOK_SECONDS, MOST_LOOKING, MOST_WATCHED, Lookers
+from vtoc_bots.core.web.mcp.session_book import SessionBook
 from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.testing import VirtualClock

@@ -23,7 +23,7 @@ from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects, Row
-from vtoc_bots.core.store.outbox import Ended, OutboxRows, StoredOutbound
+from vtoc_bots.core.store.outbox import UNSURE_PAUSES, Ended, OutboxRows, StoredOutbound
 from vtoc_bots.core.transports import LooksUpReceipts, Transport
 
 logger = structlog.get_logger(__name__)
@@ -34,9 +34,6 @@ SEND_TIMEOUT_SECONDS: Final = 30.0
 MAX_FAULTS: Final = 30
 """Tries after which a card that its transport breaks on is given up. A platform that is away is tried until the card's
 deadline."""
-UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
-"""Seconds before another copy of a card that may be shown already. A short failure costs a moment; a long one is
-outlasted, until the card's deadline, with few copies."""
 MAX_COPIES: Final = 2 * len(UNSURE_PAUSES)
 """Sendings of unknown end after which a card is given up. Ends that were seen count no further than the pauses go: what
 comes so far has killed its sender again and again."""

@@ -7,25 +7,11 @@ from typing import Any
 
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.cards import Card
-from vtoc_bots.core.errands import Errand, Looked, Proposal
-from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
-from vtoc_bots.core.ports import ActionContext, Agents, Blobs, Deputy, Telemetry, Tools
+from vtoc_bots.core.ports import Agents, Blobs, Deputy, Telemetry, Tools
 from vtoc_bots.core.store.pool import Store
-
-
-class NobodyYet:
-    """The deputy of a process that is being put together."""
-
-    async def errands(self, ctx: ActionContext) -> list[Errand]:
-        """None."""
-        return []
-
-    async def run(self, ctx: ActionContext, name: str, given: str) -> Looked | Proposal:
-        """Nothing."""
-        raise NotFound(f"there is no tool {name}")
 
 
 class SharedServices:
@@ -42,7 +28,7 @@ class SharedServices:
         agents: Agents,
     ) -> None:
         self.telemetry, self.blobs, self.tools, self.agents = telemetry, blobs, tools, agents
-        self.deputy: Deputy = NobodyYet()
+        self.deputy: Deputy
         """Set once the desk is there, which needs the services itself."""
         self._store, self._library, self._notices = store, library, notices
 

@@ -101,10 +101,10 @@ def error_of_status(
     return Declined(f"{service.name} did not accept this ({status}){said}", status)
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after(headers: Mapping[str, str], now: datetime, name: str = "Retry-After") -> float | None:
     """Seconds that a ``Retry-After`` asks to wait, as seconds or as a date (RFC 9110 §10.2.3), a day at most; None
-    without one."""
-    text = headers.get("Retry-After", "").strip()
+    without one. `name` is a header of a service's own that says the same."""
+    text = headers.get(name, "").strip()
     if not text:
         return None
     try:

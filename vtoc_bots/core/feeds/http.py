@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 from yarl import URL
 
+from vtoc_bots.core.clients.answers import retry_after
 from vtoc_bots.core.errors import TransientError
 from vtoc_bots.core.ports import Clock
 
 _RATE_LIMIT_HEADERS = ("X-Rate-Limit-Retry-After-Seconds", "Retry-After")
-_LONGEST_WAIT_SECONDS = 86_400.0
 _LARGEST_BODY_BYTES = 64 * 1024 * 1024
 
 Authorise = Callable[[bool], Awaitable[Mapping[str, str]]]
@@ -97,16 +96,6 @@ class HttpPoller:
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
-    """How long a server asks to wait, at most a day: OpenSky's header, else Retry-After (RFC 9110: seconds or date)."""
-    for name in _RATE_LIMIT_HEADERS:
-        text = headers.get(name, "").strip()
-        if not text:
-            continue
-        if text.isdecimal():
-            return min(float(text), _LONGEST_WAIT_SECONDS)
-        try:
-            seconds = (parsedate_to_datetime(text) - now).total_seconds()
-        except (ValueError, TypeError):
-            continue
-        return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
-    return None
+    """How long a server asks to wait, at most a day: OpenSky's header, else Retry-After."""
+    asked = (retry_after(headers, now, name) for name in _RATE_LIMIT_HEADERS)
+    return next((seconds for seconds in asked if seconds is not None), None)

@@ -56,8 +56,10 @@ class Ended(NamedTuple):
     copies: int = 0
 
 
-OVERTAKEN_COPIES: Final = 4
-"""A card of which so many may be shown waits long for the next: what comes behind it does not wait along."""
+UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
+"""Seconds before another copy of a card that may be shown already. A short failure costs a moment; a long one is
+outlasted, until the card's deadline, with few copies."""
+# What comes behind a card that has come to the last of its pauses does not wait along.
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 # What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it
 # (their beginning is on disk before they send), that process knows better.
@@ -72,7 +74,7 @@ WITH first AS (
         -- Progress that was never shown is not shown once the run has ended.
         OR (o.receipt IS NULL AND EXISTS (
             SELECT 1 FROM vtoc_engine.runs r WHERE r.id = o.run_id AND r.state NOT IN ('ready', 'waiting')))))
-        AND NOT (o.copies >= {OVERTAKEN_COPIES} AND o.due_at > now())
+        AND NOT (o.copies >= {len(UNSURE_PAUSES)} AND o.due_at > now())
     ORDER BY o.conversation, o.seq
 )
 UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any, Final
 
 import orjson
@@ -24,9 +23,8 @@ from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal, correlation_id
 from vtoc_bots.core.web.signatures import check_signature
 from vtoc_bots.core.web.tools import refused
-from vtoc_bots.core.web.typed import JSON, NDJSON, PREFIX, Call, Operation, SignedCall
+from vtoc_bots.core.web.typed import JSON, KEY, NDJSON, PREFIX, Call, Operation, SignedCall
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _NDJSON_TYPES: Final = (NDJSON, "application/ndjson", "application/jsonl")
 
 
@@ -106,7 +104,7 @@ class Endpoint:
 
     def _key(self, request: web.Request) -> str | None:
         key = request.headers.get("Idempotency-Key") if self._operation.keyed else None
-        if key is not None and not _KEY.fullmatch(key):
+        if key is not None and not KEY.fullmatch(key):
             message = "it is 1 to 255 printable ASCII characters without spaces"
             raise mistaken([{"in": "header", "at": "Idempotency-Key", "message": message}])
         return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -20,6 +21,8 @@ PREFIX: Final = "/api/v1"
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
+KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+"""An idempotency key."""
 _ALWAYS: Final = (401, 403, 404, 503)
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-
-def _api_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("not an HTTP URL")
-    return value.rstrip("/")
+from vtoc_bots import HttpUrl
 
 
 def _set(name: str, default: Any, accepts: str, about: str, **limits: Any) -> Any:
@@ -27,7 +21,7 @@ class AgentSettings(BaseModel):
     api_key: SecretStr = _set(
         "OPENAI_API_KEY", SecretStr(""), "a key", "The key of the endpoint; any word where it wants none"
     )
-    base_url: Annotated[str, AfterValidator(_api_url)] = _set(
+    base_url: HttpUrl = _set(
         "OPENAI_BASE_URL",
         "https://api.openai.com/v1",
         "an address, https://…",

@@ -164,8 +164,10 @@ class Caller:
         """Decide and note it; `general`: it is decided again on what the arguments come to. Raises Forbidden, unless it
         is `general` also for what needs an approval."""
         access, operator = self._parts.access, self.principal.operator
-        decide = None if general else access.decide(operator, self._station, ask)
-        decision = access.decide_now(operator, self._station, ask) if decide is None else await decide
+        if general:
+            decision = access.decide_now(operator, self._station, ask)
+        else:
+            decision = await access.decide(operator, self._station, ask)
         await self._audit(call, event, subject, arguments, decision)
         if not (decision.allowed if general else decision.at_once):
             raise refused(decision)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -24,11 +23,10 @@ from vtoc_bots.core.web.mcp.offers import DIALECT, JSON, Client, Contents, Given
 from vtoc_bots.core.web.mcp.results import attached
 from vtoc_bots.core.web.run_events import ENDED
 from vtoc_bots.core.web.starting import start_playbook
-from vtoc_bots.core.web.typed import Call
+from vtoc_bots.core.web.typed import KEY, Call
 
 WAIT_SECONDS: Final = 25.0
 """How long a playbook's tool waits for its run to end; clients usually wait 60 s for an answer."""
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class PlaybookTool:
 
     async def use(self, call: Call, arguments: Mapping[str, Any], client: Client) -> Given:
         """Start a run, tell how far it comes, and give its result, or how it is after WAIT_SECONDS."""
-        if call.key is not None and not _KEY.fullmatch(call.key):
+        if call.key is not None and not KEY.fullmatch(call.key):
             raise UsageError("an idempotency key is 1 to 255 printable ASCII characters without spaces")
         whole = await self._completed(arguments, client)
         about = json.dumps([call.station.slug, self.playbook.id, whole], sort_keys=True)

@@ -37,10 +37,10 @@ from mcp_types import (
 
 from vtoc_bots.core.errors import NotFound, VtocError
 from vtoc_bots.core.ids import new_id, short_id
-from vtoc_bots.core.web.mcp.book import SessionBook
 from vtoc_bots.core.web.mcp.caller import MOST_SUGGESTED, Caller
 from vtoc_bots.core.web.mcp.client import Asks, SdkClient
 from vtoc_bots.core.web.mcp.offers import Given
+from vtoc_bots.core.web.mcp.session_book import SessionBook
 from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 from vtoc_bots.core.web.mcp.wire import (
     blocks_from_contents,

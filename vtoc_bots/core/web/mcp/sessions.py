@@ -15,11 +15,11 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.web.mcp.asgi import Application
-from vtoc_bots.core.web.mcp.book import IDLE_SECONDS, SessionBook
 from vtoc_bots.core.web.mcp.caller import Caller
+from vtoc_bots.core.web.mcp.event_memory import EventMemory
 from vtoc_bots.core.web.mcp.looks import Lookers, Still
-from vtoc_bots.core.web.mcp.memory import EventMemory
 from vtoc_bots.core.web.mcp.server import Context, make_server
+from vtoc_bots.core.web.mcp.session_book import IDLE_SECONDS, SessionBook
 from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 
 MOST_SESSIONS: Final = 200

@@ -26,9 +26,9 @@ from mcp_types import (
 )
 
 from vtoc_bots.core.errors import VtocError
-from vtoc_bots.core.web.mcp.book import Session, SessionBook
 from vtoc_bots.core.web.mcp.caller import Caller
 from vtoc_bots.core.web.mcp.looks import Lookers, Looks, Still
+from vtoc_bots.core.web.mcp.session_book import Session, SessionBook
 
 Context = ServerRequestContext[Any, Any]
 Whose = Callable[[Context], Awaitable[tuple[Caller, Still]]]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
-from vtoc_bots import ActionContext, Card, EventSet, action, markup, store_events
+from vtoc_bots import ActionContext, Card, EventSet, Verb, action, markup, store_events
 
 
 class Said(BaseModel):
@@ -48,9 +48,7 @@ async def broadcast(ctx: ActionContext, source: str, prompt: str | None = None) 
     return said
 
 
-async def _called(
-    ctx: ActionContext, source: str, verb: Literal["collect", "analyze", "broadcast"], prompt: str | None
-) -> Any:
+async def _called(ctx: ActionContext, source: str, verb: Verb, prompt: str | None) -> Any:
     words = ctx.prompt if prompt is None else prompt
     return await ctx.services.telemetry.call(
         ctx.station, source, verb, prompt=words, idempotency_key=ctx.idempotency_key

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import aiohttp
 
@@ -22,6 +22,7 @@ from vtoc_bots import (
     Station,
     TelemetryEvent,
     Thresholds,
+    Verb,
     staleness,
 )
 from vtoc_bots.plugins.connectors.custom.settings import CustomSettings
@@ -34,7 +35,7 @@ MOST_EVENTS: Final = 100_000
 class CustomContext:
     """What the function is given, as its only argument."""
 
-    verb: Literal["collect", "analyze", "broadcast"]
+    verb: Verb
     prompt: str
     """What a person wrote; empty where the source is read by itself."""
     options: Mapping[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mcp.server.streamable_http import EventMessage
 from mcp_types import JSONRPCNotification
 
-from vtoc_bots.core.web.mcp.memory import EventMemory, SessionEvents
+from vtoc_bots.core.web.mcp.event_memory import EventMemory, SessionEvents
 
 
 def message(text: str) -> JSONRPCNotification:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vtoc_bots.core.web.mcp.book import IDLE_SECONDS, MOST_REMEMBERED, SessionBook
+from vtoc_bots.core.web.mcp.session_book import IDLE_SECONDS, MOST_REMEMBERED, SessionBook
 from vtoc_bots.testing import VirtualClock
 
 

@@ -173,12 +173,34 @@ CREATE TABLE @schema@.mission_logs (
 CREATE INDEX mission_logs_recent ON @schema@.mission_logs (station_id, logged_at DESC, id DESC);
 CREATE INDEX mission_logs_mission ON @schema@.mission_logs (station_id, mission_id);
 
+-- What the station was alerted of, once a key; whoever acknowledges it first is who did.
+CREATE TABLE @schema@.alerts (
+    id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    station_id      uuid NOT NULL,
+    key             text NOT NULL,
+    title           text NOT NULL,
+    card            jsonb NOT NULL DEFAULT '{}',
+    severity        text NOT NULL DEFAULT 'bad' CHECK (severity IN ('plain', 'good', 'warning', 'bad')),
+    raised_at       timestamptz NOT NULL DEFAULT now(),
+    acknowledged_at timestamptz,
+    acknowledged_by text,
+    acknowledger_id uuid,
+    acknowledgement uuid,
+    correlation_id  uuid,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (station_id, key),
+    CHECK ((acknowledged_at IS NULL) = (acknowledged_by IS NULL))
+);
+CREATE INDEX alerts_recent ON @schema@.alerts (station_id, raised_at DESC, id DESC);
+CREATE INDEX alerts_open ON @schema@.alerts (station_id, raised_at DESC, id DESC) WHERE acknowledged_at IS NULL;
+
 DO $$
 DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['telemetry_sources', 'telemetry_events', 'telemetry_events_default', 'telemetry_latest',
-                                'station_assignments', 'agent_action_audits', 'missions', 'mission_logs'] LOOP
+                                'station_assignments', 'agent_action_audits', 'missions', 'mission_logs', 'alerts'] LOOP
         PERFORM @schema@.guard(format('@schema@.%I', name)::regclass);
         IF name NOT LIKE 'telemetry_events%' AND name <> 'telemetry_latest' THEN
             EXECUTE format('CREATE TRIGGER touch BEFORE UPDATE ON @schema@.%I FOR EACH ROW EXECUTE FUNCTION @schema@.touch()', name);
@@ -244,7 +266,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA @schema@ FROM PUBLIC;
 GRANT USAGE ON SCHEMA @schema@ TO vtoc_@schema@, vtoc_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     @schema@.telemetry_sources, @schema@.telemetry_events, @schema@.telemetry_latest, @schema@.station_assignments,
-    @schema@.agent_action_audits, @schema@.missions, @schema@.mission_logs
+    @schema@.agent_action_audits, @schema@.missions, @schema@.mission_logs, @schema@.alerts
     TO vtoc_@schema@;
 GRANT EXECUTE ON FUNCTION @schema@.make_partitions(date, integer), @schema@.drop_partitions(date) TO vtoc_app;
 

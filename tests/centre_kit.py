@@ -32,6 +32,7 @@ from vtoc_bots import (
 )
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.runtime import Duties, Runtime
+from vtoc_bots.core.store.inbox import Finished
 from vtoc_bots.core.store.urls import DatabaseUrls
 from vtoc_bots.testing import Profile, SimulatedPlatform, World
 
@@ -208,6 +209,20 @@ class Centre:
     async def ask(self, who: str, text: str, room: str = "hall") -> Card:
         """Say it and wait for the answer."""
         return await self.answer(await self.say(who, text, room))
+
+    def dies_before_it_answers(self, room: str = "hall") -> asyncio.Event:
+        """From now on this process handles the room's messages, and never writes what came of it. Set once it would."""
+        reached, finish = asyncio.Event(), self.runtime.inbox_rows.finish
+
+        async def never(done: Finished) -> bool:
+            if done.conversation != f"room:bot:{room}":
+                return await finish(done)
+            reached.set()
+            await asyncio.Event().wait()
+            return False
+
+        self.runtime.inbox_rows.finish = never  # type: ignore[method-assign]  # where the worker dies
+        return reached
 
     async def row(self, sql: str, *arguments: Any) -> Any:
         """A row of the database as a dictionary."""

@@ -241,10 +241,10 @@ async def test_another_stations_rows_are_out_of_reach_whatever_is_named(api: Api
 async def test_an_event_is_told_where_there_is_a_chatkit_channel(api: Api) -> None:
     await radar(api)
     event = (await api.post("/telemetry/events", {"source_slug": "radar"})).body
-    api.centre.runtime.api.chat.clear()
+    api.centre.runtime.notices.accounts.clear()
     said = await api.post(f"/telemetry/events/{event['id']}/thread")
     assert (said.status, "no ChatKit here" in said.body["detail"]) == (409, True)
-    api.centre.runtime.api.chat["chatkit"] = "org"
+    api.centre.runtime.notices.accounts["chatkit"] = "org"
     for _ in range(2):
         said = await api.post(f"/telemetry/events/{event['id']}/thread")
         assert (said.status, said.body["conversation"]) == (202, "chatkit:org:toc-s1")
@@ -255,7 +255,7 @@ async def test_an_event_is_told_where_there_is_a_chatkit_channel(api: Api) -> No
 async def test_an_event_is_told_in_no_other_stations_channel(api: Api) -> None:
     source = await radar(api)
     event = (await api.post("/telemetry/events", {"source_slug": "radar"})).body
-    api.centre.runtime.api.chat["chatkit"] = "org"
+    api.centre.runtime.notices.accounts["chatkit"] = "org"
     for channel, status in (("TOC_S2", 403), ("toc-s2 ", 403), ("Air", 202)):
         change = {"configuration": {"chatkit_channel": channel}}
         assert (await api.call("PATCH", f"/telemetry/sources/{source['id']}", json=change)).status == 200

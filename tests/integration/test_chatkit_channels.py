@@ -36,6 +36,9 @@ async def channels(database_urls: DatabaseUrls, tmp_path: Path) -> AsyncIterator
         yield opened
 
 
+OTHER = "INSERT INTO ops.missions (station_id, code, name, status) VALUES ($1, 'M-2', 'Another', 'in_progress')"
+
+
 async def inbox(channels: Channels) -> list[Any]:
     rows = await channels.centre.runtime.store.fetch("SELECT id, body FROM vtoc_engine.inbox ORDER BY seq")
     return [dict(row) for row in rows]
@@ -178,6 +181,43 @@ async def test_a_mission_gets_one_thread_and_is_told_which(channels: Channels) -
     }
     await channels.event("/whoami", thread_id=first.thread)
     await channels.posted("Who you are", thread=first.thread)
+
+
+async def test_an_opened_mission_has_one_thread_in_which_what_is_said_is_logged_to_it(channels: Channels) -> None:
+    await channels.event("/mission open Search for Kittiwake", thread_id="T1")
+    card = await channels.posted("Opened by ada")
+    thread = channels.stand.org.threads[card.thread]
+    assert (thread.kind, thread.title) == ("mission", "M-1: Search for Kittiwake")
+    await channels.handled()
+    assert await at_station(channels, "SELECT code, chatkit_thread_id FROM ops.missions") == {
+        "code": "M-1",
+        "chatkit_thread_id": card.thread,
+    }
+    await at_station(channels, OTHER, (await channels.api.station("toc-s1")).id)  # so that which is meant is no guess
+    await channels.event("Casualty sighted", thread_id=card.thread)
+    await channels.event("/log Winchman down", thread_id=card.thread)
+    await channels.posted("Logged to M-1 Search for Kittiwake", thread=card.thread)
+    await channels.event("/mission show 1", thread_id=card.thread)
+    shown = await channels.posted("Winchman down", "Casualty sighted", card.thread, thread=card.thread)
+    assert "in progress" in shown.body["text"]
+    await channels.event("/mission close M-1 All safe", thread_id="T1")
+    await channels.posted("Closed by ada", "All safe", thread=card.thread)
+    assert [each.kind for each in channels.stand.org.threads.values()].count("mission") <= 2, "T1 and the mission's"
+
+
+async def test_an_alert_has_a_thread_of_its_own_and_is_acknowledged_in_it(channels: Channels) -> None:
+    station = await channels.api.station("toc-s1")
+    for _ in range(2):
+        await channels.centre.runtime.services.alert(station, Card.of("Mayday", "On channel 16"), "mayday")
+    posted = await channels.posted("On channel 16")
+    thread = channels.stand.org.threads[posted.thread]
+    assert (thread.kind, thread.title, len(thread.messages)) == ("alert", "Mayday", 1)
+    (row,) = [block for block in posted.body["card"]["blocks"] if block["type"] == "buttons"]
+    action = {"id": "press", "value": row["buttons"][0]["token"]}
+    await channels.event(None, type="action.invoked", thread_id=posted.thread, action=action)
+    await channels.posted("Acknowledged: Mayday", thread=posted.thread)
+    await channels.centre.wait_for("SELECT count(*) FROM vtoc_engine.outbox WHERE state IN ('due', 'unknown')", 0)
+    assert "Acknowledged by ada" in posted.body["text"]
 
 
 async def test_every_station_has_a_channel_of_its_name(channels: Channels) -> None:

@@ -82,7 +82,6 @@ class ApiHost:
         pages = RunPages(store)
         self.actions = AgentActions(store, people, clock)
         self.watch = RunWatch(pages, clock)
-        self.chat = {spec.name: spec.account for spec in loaded.transports}
         claims = None if self.users is None else self.users.claims
         self.authenticator = Authenticator(ApiTokens(store), Stations(store), clock, claims)
         self._parts = Parts(
@@ -100,7 +99,6 @@ class ApiHost:
             watch=self.watch,
             actions=self.actions,
             notices=notices,
-            chat=self.chat,
             own_station=settings.station.slug,
         )
         self.mcp = McpHost(settings, self._parts, metrics.queue_drops.labels("mcp_events").inc)

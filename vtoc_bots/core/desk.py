@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station
+from vtoc_bots.core.alerts import Alerts
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Card, Severity
 from vtoc_bots.core.commands import Call, ChoiceSource, Commands, CommandSpec, complete
 from vtoc_bots.core.errors import ConfigError, Forbidden, NotFound, UsageError
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import parse_short_id
+from vtoc_bots.core.missions import Missions
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.tracing import current_traceparent
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.approvals import Approvals, Vote
@@ -42,6 +45,7 @@ class Desk:
         access: Access,
         library: Library,
         approvals: Approvals,
+        notices: Notices,
         people: People,
         operators: Operators,
         clock: Clock,
@@ -51,6 +55,7 @@ class Desk:
         self.commands, self.access, self.library, self.people = commands, access, library, people
         self.about = about
         """Facts about this process for people: version, profile, address."""
+        self.missions, self.alerts = Missions(store, notices), Alerts(store, notices)
         self._approvals, self._operators, self._clock, self._probe = approvals, operators, clock, probe
         self._runs = RunViews(store)
 
@@ -304,6 +309,8 @@ class _Names:
             return tuple((p.id, p.title) for p in self._desk.library.at(self._station.role))
         if kind == "command":
             return tuple((spec.name, spec.summary) for spec in self._desk.commands)
+        if kind == "mission":
+            return await self._desk.missions.names(self._station, limit)
         if kind == "station":
             return tuple((each.slug, each.name) for each in await self._desk.people.stations())
         return ()

@@ -117,6 +117,11 @@ class Loaded:
         return self._all("transports")
 
     @property
+    def accounts(self) -> dict[str, str]:
+        """The account of each chat platform, by its transport's name."""
+        return {spec.name: spec.account for spec in self.transports}
+
+    @property
     def connectors(self) -> list[ConnectorSpec]:
         """Types of telemetry feed."""
         return self._all("connectors")

@@ -365,6 +365,11 @@ class Services(Protocol):
         each key."""
         ...
 
+    async def alert(self, station: Station, card: Card, key: str) -> None:
+        """Raise an alert, once for each key: it is told like a notice, and in its own thread of the station's ChatKit
+        channel, and stands in ``/alerts`` until somebody acknowledges it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:

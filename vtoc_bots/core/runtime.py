@@ -165,7 +165,7 @@ class Runtime:
         self.parts = Parts(store, self.holder, clock, self.metrics, settings.lease_seconds)
         self.leases = self.parts.leases
         self.blobs = BlobRows(store)
-        self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
+        self.notices = Notices(store, {each.slug: each.notices for each in settings.stations}, loaded.accounts)
         await self.notices.know()
         self.links = FileLinks(self.blobs, clock, store.urls.main.password, settings.public_url)
         self.http = await self._http(stack)
@@ -200,6 +200,7 @@ class Runtime:
             self.access,
             self.library,
             self.approvals,
+            self.notices,
             self.people,
             self.operators,
             clock,

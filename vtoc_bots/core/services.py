@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtoc_bots.core.access import Station
+from vtoc_bots.core.alerts import Alerts
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
@@ -31,6 +32,7 @@ class SharedServices:
         self.deputy: Deputy
         """Set once the desk is there, which needs the services itself."""
         self._store, self._library, self._notices = store, library, notices
+        self._alerts = Alerts(store, notices)
 
     def session(self, station: Station) -> Any:
         """A Session on the station's role schema, limited to its rows."""
@@ -43,3 +45,7 @@ class SharedServices:
     async def notice(self, station: Station, card: Card, key: str) -> None:
         """Tell the station's notice conversations, once for each key."""
         await self._notices.send(station.slug, card, f"notice:{key}")
+
+    async def alert(self, station: Station, card: Card, key: str) -> None:
+        """Raise an alert of the station, once for each key."""
+        await self._alerts.alert(station, card, key)

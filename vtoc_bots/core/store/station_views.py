@@ -15,8 +15,7 @@ ORDER BY (a.role = 'primary') DESC, a.created_at, a.id LIMIT 500
 _FIGURES: Final = """
 SELECT (SELECT count(*) FROM {schema}.telemetry_events) AS total_events,
     (SELECT count(*) FROM {schema}.telemetry_sources WHERE is_active) AS active_sources,
-    (SELECT count(DISTINCT (entity_namespace, entity_id)) FROM {schema}.telemetry_latest
-     WHERE squawk IN ('7500', '7600', '7700') AND event_time > now() - interval '5 minutes') AS open_alerts
+    (SELECT count(*) FROM {schema}.alerts WHERE acknowledged_at IS NULL) AS open_alerts
 """
 # Each part gives no more than can come to stand on the page.
 _TIMELINE: Final = """
@@ -51,7 +50,7 @@ async def station_tasks(session: Session) -> list[Row]:
 
 
 async def station_figures(session: Session) -> Row:
-    """total_events, active_sources, open_alerts (aircraft that squawk an emergency now)."""
+    """total_events, active_sources, open_alerts (those that nobody has acknowledged)."""
     row = await session.fetchrow(_FIGURES.format(schema=session.schema), timeout=30)
     assert row is not None
     return row

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeAlias
 
 from vtoc_bots.core.values.areas import AREA, Area, Box, Circle
-from vtoc_bots.core.values.names import APPROVAL, COMMAND, PLAYBOOK, RUN, STATION, TRACK, name_type
+from vtoc_bots.core.values.names import ALERT, APPROVAL, COMMAND, MISSION, PLAYBOOK, RUN, STATION, TRACK, name_type
 from vtoc_bots.core.values.plain import BOOL, INT, NUMBER, REST, STRING, choice_type
 from vtoc_bots.core.values.positions import POSITION, Position
 from vtoc_bots.core.values.quantities import ALTITUDE, DISTANCE, DURATION, SPEED
@@ -27,6 +27,8 @@ TrackId: TypeAlias = Annotated[str, TRACK]
 PlaybookId: TypeAlias = Annotated[str, PLAYBOOK]
 RunId: TypeAlias = Annotated[str, RUN]
 ApprovalId: TypeAlias = Annotated[str, APPROVAL]
+MissionCode: TypeAlias = Annotated[str, MISSION]
+AlertId: TypeAlias = Annotated[str, ALERT]
 Rest: TypeAlias = Annotated[str, REST]
 """A command's last positional parameter that takes all the remaining text as it stands."""
 CommandName: TypeAlias = Annotated[str, COMMAND]
@@ -71,6 +73,7 @@ def value_type(name: str, choices: Iterable[str] = ()) -> ValueType[Any]:
 
 
 __all__ = [
+    "ALERT",
     "ALTITUDE",
     "APPROVAL",
     "AREA",
@@ -79,6 +82,7 @@ __all__ = [
     "DISTANCE",
     "DURATION",
     "INT",
+    "MISSION",
     "NUMBER",
     "PLAYBOOK",
     "POSITION",
@@ -90,6 +94,7 @@ __all__ = [
     "TIME",
     "TRACK",
     "VALUE_TYPES",
+    "AlertId",
     "Altitude",
     "ApprovalId",
     "Area",
@@ -98,6 +103,7 @@ __all__ = [
     "CommandName",
     "Distance",
     "Duration",
+    "MissionCode",
     "PlaybookId",
     "Position",
     "Rest",

@@ -35,5 +35,7 @@ PLAYBOOK: Final = name_type("playbook", r"[A-Za-z][A-Za-z0-9_-]{0,62}", "op_airt
 RUN: Final = name_type("run", r"[0-9A-Za-z-]{4,36}", "7K3M9QXZ")
 """A run's short id, or its whole one."""
 APPROVAL: Final = name_type("approval", r"[0-9A-Za-z-]{4,36}", "7K3M9QXZ")
+MISSION: Final = name_type("mission", r"[^\s\"'“”]{1,32}", "M-12")
+ALERT: Final = name_type("alert", r"[0-9A-Za-z-]{4,36}", "7K3M9QXZ")
 COMMAND: Final = name_type("command", r"/?[^\s\"'“”].{0,62}", "tracks")
 STATION: Final = name_type("station", r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "toc-s1")

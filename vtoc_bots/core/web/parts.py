@@ -37,7 +37,5 @@ class Parts:
     watch: RunWatch
     actions: AgentActions
     notices: Notices
-    chat: Mapping[str, str]
-    """The account of each chat platform that is here, by its transport's name."""
     own_station: str
     """The slug of this process's station."""

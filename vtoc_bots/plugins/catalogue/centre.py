@@ -7,6 +7,7 @@ from vtoc_bots import (
     CommandName,
     Context,
     Fields,
+    MissionCode,
     NotFound,
     Pair,
     Severity,
@@ -17,6 +18,7 @@ from vtoc_bots import (
     command_card,
     list_card,
 )
+from vtoc_bots.plugins.catalogue.missions import mission_card
 
 
 @command("help", level="observer", agents="use", aliases=("vtoc-help",), examples=("help", "help playbook"))
@@ -60,14 +62,18 @@ async def why(ctx: Context, id: str) -> Card:
     return Card.of(f"Why {id.upper()}", Table(columns=columns, rows=tuple(rows)))
 
 
-@command("status", level="observer", agents="use", aliases=("vtoc-status",))
-async def status(ctx: Context) -> Card:
-    """Show what is going on at this station."""
+@command("status", level="observer", agents="use", aliases=("vtoc-status",), examples=("status", "status M-12"))
+async def status(ctx: Context, mission: MissionCode | None = None) -> Card:
+    """Show what is going on at this station, or in a mission."""
+    if mission is not None:
+        return await mission_card(ctx, mission)
     counts = await ctx.desk.counts(ctx)
     states = await ctx.services.telemetry.sources(ctx.station)
     fresh = sum(state.state in ("fresh", "finished") for state in states)
     facts = Fields.of(
         station=ctx.station.callsign,
+        open_missions=await ctx.desk.missions.open_count(ctx),
+        open_alerts=await ctx.desk.alerts.open_count(ctx),
         active_runs=counts["active_runs"],
         waiting_approvals=counts["open_approvals"],
         sources=f"{fresh} of {len(states)} in order",

@@ -79,7 +79,7 @@ async def slack_event(ctx: Context, document: str) -> Card | None:
             if claimed is not None:
                 fresh.append(signal)
     if fresh:
-        await ctx.services.notice(ctx.station, alert_card(seen, fresh), f"slack:{seen['workspace']}:{seen['event_id']}")
+        await ctx.services.alert(ctx.station, alert_card(seen, fresh), f"slack:{seen['workspace']}:{seen['event_id']}")
     return None
 
 

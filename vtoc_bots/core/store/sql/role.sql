@@ -186,7 +186,6 @@ CREATE TABLE @schema@.alerts (
     acknowledged_by text,
     acknowledger_id uuid,
     acknowledgement uuid,
-    correlation_id  uuid,
     created_at      timestamptz NOT NULL DEFAULT now(),
     updated_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (station_id, key),

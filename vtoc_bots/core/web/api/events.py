@@ -11,7 +11,6 @@ from vtoc_bots.core.access import Level
 from vtoc_bots.core.cards import Card, Fields, Pair
 from vtoc_bots.core.config import slug_of
 from vtoc_bots.core.errors import NotFound
-from vtoc_bots.core.messages import ConversationId
 from vtoc_bots.core.store import telemetry_pages
 from vtoc_bots.core.store.pool import Row, Session
 from vtoc_bots.core.telemetry import METRES_PER_FOOT, MPS_PER_KNOT
@@ -217,8 +216,7 @@ async def tell_event(call: Call, event_id: UUID) -> Told:
     async with call.parts.store.session(call.station) as session:
         row = _there(event_id, await telemetry_pages.event_by_id(session, event_id))
         source = await telemetry_pages.source_by_id(session, row["source_id"])
-    account = call.parts.chat.get("chatkit")
-    if account is None:
+    if not call.parts.notices.has_channels:
         raise Refusal(409, "there is no ChatKit here: its plugin is off. `vtoc-bots plugin list` says why")
     named = None if source is None else source["configuration"].get("chatkit_channel")
     channel = slug_of(named) if isinstance(named, str) and named.strip() else call.station.slug
@@ -226,7 +224,7 @@ async def tell_event(call: Call, event_id: UUID) -> Told:
         raise Refusal(
             403, f"{channel} is another station's channel; correct the source's configuration.chatkit_channel"
         )
-    conversation = str(ConversationId("chatkit", account, channel))
+    conversation = str(call.parts.notices.channel(channel))
     await call.parts.notices.send_to(conversation, _card(row), f"telemetry:{event_id}:thread", call.correlation_id)
     return Told(event_id=event_id, conversation=conversation)
 

@@ -15,7 +15,7 @@ from vtoc_bots.core.web.typed import Call, operation
 
 
 class Figures(Answered):
-    """A station in numbers. `open_alerts` are aircraft that squawk 7500, 7600 or 7700 in these five minutes."""
+    """A station in numbers. `open_alerts` are those that nobody has acknowledged."""
 
     total_events: int
     active_sources: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from vtoc_bots import Card, TelemetryEvent
+from vtoc_bots import Card, TelemetryEvent, TransientError
 from vtoc_bots.plugins.connectors.custom import CustomContext
 
 
@@ -18,6 +18,21 @@ async def patrol(context: CustomContext) -> Any:
     if context.verb == "broadcast":
         return Card.of("Boats", said)
     return {"sector": context.options["sector"]} if context.prompt == "as data" else said
+
+
+async def patient(context: CustomContext) -> Any:
+    """Collects one boat each time it is asked, named by the time that it was asked for."""
+    return [boat(context, context.idempotency_key.rpartition("T")[2][:5])]
+
+
+async def distress(context: CustomContext) -> Any:
+    """Collects one that squawks an emergency."""
+    return [boat(context, "b-9")._replace(squawk="7700")]
+
+
+async def failing(context: CustomContext) -> Any:
+    """Fails."""
+    raise TransientError("the harbour does not answer")
 
 
 async def stream(context: CustomContext) -> AsyncIterator[TelemetryEvent]:

@@ -295,7 +295,7 @@ async def test_a_station_is_seen_at_a_glance(api: Api) -> None:
     assert [(task["id"], task["priority"]) for task in tasks] == [(f"toc-s1:radar:{assignment}", "high")]
     line = (await api.get("/stations/toc-s1/timeline")).body
     assert (line["total"], [item["entry_type"] for item in line["items"]][-2:]) == (
-        4,
+        5,
         ["mission_log", "telemetry_event"],
     )
     part = (await api.get("/stations/toc-s1/timeline?limit=2&offset=1")).body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
@@ -20,8 +21,10 @@ from vtoc_bots.core.store.alerts import (
     acknowledge_alert,
     alerts_of,
     find_alert,
+    is_raised,
     open_alerts,
     raise_alert,
+    raised_lately,
 )
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.missions import NewEntry, add_entry
@@ -40,10 +43,21 @@ class Alerts:
     def __init__(self, store: Store, notices: Notices) -> None:
         self._store, self._notices = store, notices
 
-    async def alert(self, station: Station, card: Card, key: str) -> None:
-        """Raise an alert and tell the station of it, once for each key, however often that is cut off."""
+    async def alert(
+        self, station: Station, card: Card, key: str, *, unless: str | None = None, within: timedelta = timedelta()
+    ) -> None:
+        """Raise an alert and tell the station of it, once for each key, however often that is cut off.
+
+        Nothing is done where another whose key begins with `unless` was raised `within` this time.
+        """
         new = NewAlert(new_id(), key, card.title or "Alert", card.model_dump(mode="json"), card.severity.value)
         async with self._store.session(station) as session:
+            if (
+                unless is not None
+                and await raised_lately(session, unless, within)
+                and not await is_raised(session, key)
+            ):
+                return
             row = await raise_alert(session, new)
             line = NewEntry(
                 uuid5(row.id, "raised"),

@@ -18,6 +18,7 @@ from vtoc_bots.core.agent_actions import AgentActions
 from vtoc_bots.core.clients.answers import Service
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.clients.registry import Clients, ClientSpec
+from vtoc_bots.core.emergencies import Emergencies
 from vtoc_bots.core.loader import Loaded
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
@@ -99,6 +100,7 @@ class ApiHost:
             watch=self.watch,
             actions=self.actions,
             notices=notices,
+            emergencies=Emergencies(store, notices),
             own_station=settings.station.slug,
         )
         self.mcp = McpHost(settings, self._parts, metrics.queue_drops.labels("mcp_events").inc)

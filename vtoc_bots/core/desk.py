@@ -24,7 +24,7 @@ from vtoc_bots.core.playbooks.inquiries import ANSWER, OpenQuestion, values_of
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import message_output
-from vtoc_bots.core.playbooks.start import playbook_ask, run_row
+from vtoc_bots.core.playbooks.start import playbook_ask, run_ask, run_row
 from vtoc_bots.core.ports import Clock, ProbeResult
 from vtoc_bots.core.store.approvals import ApprovalRecord, VoteRecord
 from vtoc_bots.core.store.operators import Operators
@@ -195,7 +195,9 @@ class Desk:
         run, _ = await self.run(ctx, short)
         operator = ctx.known()
         if run.operator_id != operator.id:
-            from_lead = await self.access.decide(operator, ctx.station, Ask(f"cancel:{run.playbook}", Level.LEAD))
+            from_lead = await self.access.decide(
+                operator, ctx.station, run_ask("cancel", run.playbook, run.inputs, Level.LEAD)
+            )
             if not from_lead.allowed:
                 raise Forbidden(f"you did not start this run, and {from_lead.reason}")
         ctx.effects.audit.append(

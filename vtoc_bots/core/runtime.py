@@ -179,6 +179,7 @@ class Runtime:
             self.holder,
             clock,
             self.metrics,
+            self.notices,
             data_dir=settings.data_dir,
             http=lambda: self.http,
             decoder=decoder_maker(specs),

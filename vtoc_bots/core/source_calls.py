@@ -34,6 +34,6 @@ async def called(entry: SourceEntry, connector: Connector, call: SourceCall, wri
     given = await connector.call(call)
     if call.verb == "collect":
         for event in given:
-            writer.states.add(event)
+            writer.add(event)
         await writer.flush()
     return given

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.config import SourceEntry
+from vtoc_bots.core.source_broadcasts import Broadcasts
 from vtoc_bots.core.states import States
 from vtoc_bots.core.store import telemetry
 from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.telemetry import TelemetryEvent
 
 MOST_POSITIONS: Final = 100_000
 
@@ -18,14 +21,36 @@ MOST_POSITIONS: Final = 100_000
 class SourceWriter:
     """Writes one entry's events; an entry may report as several sources (the exercise does)."""
 
-    def __init__(self, store: Store, station: Station, entry: SourceEntry, thin_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        station: Station,
+        entry: SourceEntry,
+        thin_seconds: float,
+        *,
+        seen: Callable[[list[TelemetryEvent]], Awaitable[None]] | None = None,
+        broadcasts: Broadcasts | None = None,
+    ) -> None:
+        """`seen` is told of states that were written, `broadcasts` of every report."""
         self._store, self._station, self._entry = store, station, entry
+        self._seen, self._broadcasts = seen, broadcasts
         self._ids: dict[str, UUID] = {}
         self.states = States(thin_seconds)
         self.dropped = 0
 
+    def add(self, event: TelemetryEvent) -> None:
+        """Take a report, to be written with the next flush."""
+        self.states.add(event)
+        if self._broadcasts is not None:
+            self._broadcasts.add(event)
+
     async def flush(self) -> None:
         """Write what changed since the last time; on an error it is kept for the next."""
+        await self._flush()
+        if self._broadcasts is not None:
+            await self._broadcasts.tell()
+
+    async def _flush(self) -> None:
         states, positions = self.states.take()
         if not states and not positions:
             return
@@ -43,6 +68,8 @@ class SourceWriter:
             self._ids.clear()
             self.dropped += self.states.put_back(states, positions, MOST_POSITIONS)
             raise
+        if self._seen is not None:
+            await self._seen(states)
 
     async def forget(self, before: datetime) -> None:
         """Remove states of entities not heard since."""

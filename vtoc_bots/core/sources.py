@@ -17,12 +17,27 @@ import structlog
 
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.config import SourceEntry
+from vtoc_bots.core.emergencies import Emergencies
 from vtoc_bots.core.errors import ActionError, ConfigError, VtocError
+from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.observe.metrics import Metrics
 from vtoc_bots.core.people import People
-from vtoc_bots.core.ports import Clock, Connector, ConnectorSpec, Decoder, OpenContext, SourceCall, SourceState, Verb
+from vtoc_bots.core.ports import (
+    Clock,
+    Connector,
+    ConnectorSpec,
+    Decoder,
+    OpenContext,
+    SourceCall,
+    SourceState,
+    TakesCalls,
+    Verb,
+)
 from vtoc_bots.core.singletons import Singleton
+from vtoc_bots.core.source_broadcasts import Broadcasts, channel_name
 from vtoc_bots.core.source_calls import called, called_entry
+from vtoc_bots.core.source_schedule import NOW, ScheduledSource, next_read
+from vtoc_bots.core.source_states import PUSHED, REPLAYED, Read, connector_state, entry_of, has_parts, source_state
 from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.states import States
 from vtoc_bots.core.store import telemetry
@@ -38,10 +53,6 @@ REPLAY_SECONDS: Final = 120.0
 STARTING_SECONDS: Final = 8.0
 """How long after the start a question waits for the first report where there is none; less than a handler has."""
 MOST_EVENTS: Final = 200_000
-REPLAYED: Final = "replayed_sha256"
-PUSHED: Final = "pushed"
-"""In the configuration of a source that others push into: it counts though no entry of ours names it."""
-PUSHED_FRESH: Final = timedelta(minutes=5)
 AGES_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +69,7 @@ class Sources:
         holder: UUID,
         clock: Clock,
         metrics: Metrics,
+        notices: Notices,
         *,
         data_dir: Path,
         http: Callable[[], aiohttp.ClientSession],
@@ -67,7 +79,8 @@ class Sources:
         self._entries, self._specs, self._store, self._people = entries, specs, store, people
         self._leases, self._holder, self._clock, self._metrics = leases, holder, clock, metrics
         self._data_dir, self._http, self._decoder, self._thin_seconds = data_dir, http, decoder, thin_seconds
-        self._open: dict[str, Connector] = {}
+        self._notices, self.emergencies = notices, Emergencies(store, notices)
+        self._open: dict[str, Read] = {}
         self._replays: dict[str, asyncio.Lock] = {}
         self._starting_until = clock.monotonic() + STARTING_SECONDS
         for entry in entries:
@@ -77,15 +90,17 @@ class Sources:
         """Read every live source, each while this process holds its lease, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for entry in self._entries:
-                if entry.schedule or entry.broadcast:
-                    logger.warning("source_setting_without_effect", source=entry.slug, settings="schedule, broadcast")
                 if entry.mode == "online":
                     group.create_task(self._keep(entry), name=f"source:{entry.slug}")
+                elif entry.mode == "offline" and entry.schedule:
+                    group.create_task(self._replay_again(entry), name=f"replay:{entry.slug}")
+                elif entry.schedule:
+                    self._without_effect(entry, "schedule", "mode chatkit is read when it is called")
             await asyncio.Event().wait()
 
     def states(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
         """(state, stats) of the sources that are read here, by slug."""
-        return {slug: (_state(connector), connector.stats()) for slug, connector in self._open.items()}
+        return {slug: (connector_state(connector), connector.stats()) for slug, connector in self._open.items()}
 
     async def collect(
         self, station: Station, *, types: tuple[str, ...], window_seconds: float
@@ -135,7 +150,7 @@ class Sources:
         call = SourceCall(verb, station, prompt, idempotency_key)
         entry = called_entry(source, self._entries, station)
         connector = await self._opened(entry, station)
-        return await called(entry, connector, call, SourceWriter(self._store, station, entry, self._thin_seconds))
+        return await called(entry, connector, call, self._writer(entry, station))
 
     async def sources(self, station: Station) -> list[SourceState]:
         """The station's sources and how they are, wherever they are read."""
@@ -143,9 +158,9 @@ class Sources:
         async with self._store.session(station) as session:
             rows = {row.slug: row for row in await telemetry.all_sources(session)}
         entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
-        slugs = [slug for slug in entries if slug not in rows and not _parts(slug, rows)] + list(rows)
+        slugs = [slug for slug in entries if slug not in rows and not has_parts(slug, rows)] + list(rows)
         return [
-            _source_state(slug, rows.get(slug), _entry_of(slug, entries), live, station, self._clock.now())
+            source_state(slug, rows.get(slug), entry_of(slug, entries), live, station, self._clock.now())
             for slug in sorted(slugs)
         ]
 
@@ -158,7 +173,7 @@ class Sources:
         if source.configuration.get(PUSHED):
             return True
         entries = {entry.slug: entry for entry in self._entries if entry.station == station.slug}
-        return (source.mode == "online" and not entries) or _entry_of(source.slug, entries) is not None
+        return (source.mode == "online" and not entries) or entry_of(source.slug, entries) is not None
 
     def _settings_of(self, entry: SourceEntry) -> Any:
         spec = self._specs.get(entry.type)
@@ -192,7 +207,7 @@ class Sources:
             return {"state": "waiting"}
         stats = dict(connector.stats())
         stats.pop("sources", None)
-        return {"state": _state(connector), **stats}
+        return {"state": connector_state(connector), **stats}
 
     async def _read(self, entry: SourceEntry) -> None:
         """Read one source for ever; what breaks is logged and begun again."""
@@ -213,15 +228,54 @@ class Sources:
         connector = await self._opened(entry, station)
         self._open[entry.slug] = connector
         self._metrics.watch_source(entry.slug, connector.stats)
-        writer = SourceWriter(self._store, station, entry, self._thin_seconds)
+        broadcasts = await self._broadcasts(entry, station)
+        writer = self._writer(entry, station, broadcasts)
+        if entry.schedule and isinstance(connector, TakesCalls):
+            scheduled = ScheduledSource(entry, connector, writer, station, self._store, self._clock)
+            self._open[entry.slug] = scheduled
+            await scheduled.run()
+        if entry.schedule not in (None, NOW):
+            self._without_effect(entry, "schedule", f"type {entry.type} reads by itself, at its own pace")
         flusher = asyncio.create_task(self._flush(writer, entry.slug), name=f"flush:{entry.slug}")
         try:
             async with aclosing(connector.events()) as events:  # type: ignore[type-var]  # an async generator in practice
                 async for event in events:
-                    writer.states.add(event)
+                    writer.add(event)
         finally:
             flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
+
+    def _writer(self, entry: SourceEntry, station: Station, broadcasts: Broadcasts | None = None) -> SourceWriter:
+        async def seen(states: list[TelemetryEvent]) -> None:
+            await self.emergencies.look(station, states, self._clock.now())
+
+        return SourceWriter(self._store, station, entry, self._thin_seconds, seen=seen, broadcasts=broadcasts)
+
+    async def _broadcasts(self, entry: SourceEntry, station: Station) -> Broadcasts | None:
+        """What tells the station's thread of a source, where it is to be told and there is one."""
+        if not entry.broadcast:
+            return None
+        if not self._notices.has_channels:
+            self._without_effect(entry, "broadcast", "there is no ChatKit here")
+            return None
+        channel = await channel_name(self._people, station, entry.chatkit_channel)
+        return Broadcasts(entry, station, channel, self._notices, self._clock)
+
+    async def _replay_again(self, entry: SourceEntry) -> None:
+        """Replay a capture at its times, if its content is new then."""
+        station = await self._people.station(entry.station)
+        due: datetime | None = self._clock.now()
+        while due is not None:
+            while (left := (due - self._clock.now()).total_seconds()) > 0:
+                await self._clock.sleep(left)
+            try:
+                await self._replay_captures(station, (entry.type,))
+            except VtocError as error:
+                logger.error("source_failed", source=entry.slug, error=str(error))
+            due = next_read(entry.schedule or NOW, station.timezone, max(due, self._clock.now()))
+
+    def _without_effect(self, entry: SourceEntry, setting: str, reason: str) -> None:
+        logger.warning("source_setting_without_effect", source=entry.slug, setting=setting, reason=reason)
 
     async def _flush(self, writer: SourceWriter, slug: str) -> None:
         forgot = self._clock.monotonic()
@@ -315,49 +369,3 @@ def _digest(entry: SourceEntry) -> str:
     except OSError as error:
         raise ActionError(f"source {entry.slug}: its capture can't be read: {error}") from error
     return digest.hexdigest()
-
-
-def _state(connector: Connector) -> str:
-    state = getattr(connector, "state", None)
-    return str(state()) if state is not None else "fresh"
-
-
-def _entry_of(slug: str, entries: Mapping[str, SourceEntry]) -> SourceEntry | None:
-    """The entry that reports as this source: of the same slug, or with a part added (exercise-sbs)."""
-    return entries.get(slug) or next((e for s, e in entries.items() if slug.startswith(f"{s}-")), None)
-
-
-def _parts(slug: str, rows: Mapping[str, Any]) -> bool:
-    return any(name.startswith(f"{slug}-") for name in rows)
-
-
-def _source_state(
-    slug: str,
-    row: telemetry.SourceRow | None,
-    entry: SourceEntry | None,
-    live: Mapping[str, Mapping[str, Any]],
-    station: Station,
-    now: datetime,
-) -> SourceState:
-    mode = row.mode if row else entry.mode if entry else "online"
-    detail = dict(live.get(entry.slug if entry else slug, {}))
-    state = detail.pop("state", None)
-    if mode == "offline":
-        state = "finished" if row is not None and REPLAYED in row.configuration else "waiting"
-        detail = dict(row.configuration.get("stats", {})) if row else {}
-    elif mode == "chatkit":
-        state = "waiting" if row is None or row.last_ingested_at is None else "finished"
-    elif row is not None and row.last_ingested_at is not None and row.configuration.get(PUSHED):
-        state = "fresh" if now - row.last_ingested_at < PUSHED_FRESH else "silent"
-    if row is not None:
-        detail["entities"] = row.entities
-    return SourceState(
-        slug=slug,
-        type=row.type if row else entry.type if entry else "",
-        mode=mode,
-        station=station.slug,
-        state=state or "silent",
-        exercise=bool(row and row.exercise) or bool(entry and entry.type == "exercise"),
-        last_event_at=row.newest if row else None,
-        detail=detail,
-    )

@@ -13,6 +13,10 @@ METRES_PER_FOOT: Final = 0.3048
 MPS_PER_KNOT: Final = 1852.0 / 3600.0
 EARTH_RADIUS_M: Final = 6_371_008.8
 
+EMERGENCIES: Final[Mapping[str, str]] = MappingProxyType(
+    {"7500": "unlawful interference", "7600": "radio failure", "7700": "emergency"}
+)
+"""What an aircraft says by these squawks."""
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from vtoc_bots.core.access import Access, Ask, Level, Operator, Station
+from vtoc_bots.core.access import Access, Level, Operator, Station
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.cards import Block, Button, Buttons, Card, Fields, Pair, Severity
 from vtoc_bots.core.errors import Forbidden, NotFound
@@ -17,6 +17,7 @@ from vtoc_bots.core.outbox import add_outbound
 from vtoc_bots.core.playbooks import decisions
 from vtoc_bots.core.playbooks.decisions import ApprovalAsk, Changes, Lapsed
 from vtoc_bots.core.playbooks.progress import add_run_outbound
+from vtoc_bots.core.playbooks.start import run_ask
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.queue import ADVANCE, Hint
 from vtoc_bots.core.store.approvals import ApprovalRecord, ApprovalRows, VoteRecord
@@ -139,16 +140,17 @@ class Approvals:
             if record.state == "open" and record.expires_at is not None and record.expires_at <= self._clock.now():
                 await self.rows.wake_run(connection, record.run_id)
                 return _decided_card(record, votes, "Its time is over.")
-            await self._may(record, operator, station)
+            await self._may(connection, record, operator, station)
             if not await self.rows.vote(connection, approval_id, operator.id, operator.name, verdict, reason):
                 return _decided_card(record, votes, "Your vote was recorded before; a vote can't be changed.")
             votes = await self.rows.votes_in(connection, approval_id)
             return await self._count(connection, record, votes, operator, verdict, correlation_id)
 
-    async def _may(self, record: ApprovalRecord, operator: Operator, station: Station) -> None:
+    async def _may(self, connection: Connection, record: ApprovalRecord, operator: Operator, station: Station) -> None:
         if record.exclude_requester and record.requester == operator.id:
             raise Forbidden("you asked for this yourself; somebody else must decide it")
-        ask = Ask(f"approve:{record.detail.get('playbook', '')}", Level.parse(record.level))
+        inputs = await self.rows.inputs(connection, record.run_id)
+        ask = run_ask("approve", str(record.detail.get("playbook", "")), inputs, Level.parse(record.level))
         decision = await self._access.decide(operator, station, ask)
         if not decision.allowed:
             raise Forbidden(decision.reason)

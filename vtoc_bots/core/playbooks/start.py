@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from vtoc_bots.core.access import Ask, Decision, Station, Verdict
+from vtoc_bots.core.access import Ask, Decision, Level, Station, Verdict
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.store.effects import Row
@@ -50,3 +50,8 @@ def playbook_ask(playbook: Playbook, inputs: Mapping[str, Any] | None) -> Ask:
     """What `Access.decide` is asked about running a playbook."""
     roles = frozenset({playbook.role}) if playbook.role else frozenset()
     return Ask(f"playbook:{playbook.id}", playbook.level, roles, inputs)
+
+
+def run_ask(what: Literal["approve", "cancel"], playbook: str, inputs: Mapping[str, Any], level: Level) -> Ask:
+    """What `Access.decide` is asked about somebody else's run: rules may look at its playbook and its inputs."""
+    return Ask(f"{what}:{playbook}", level, arguments={"playbook": playbook, **inputs})

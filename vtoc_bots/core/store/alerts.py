@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -13,6 +13,9 @@ _COLUMNS: Final = "id, key, title, card, severity, raised_at, acknowledged_at, a
 _RAISE: Final = """
 INSERT INTO {schema}.alerts (id, station_id, key, title, card, severity)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (station_id, key) DO NOTHING
+"""
+_LATELY: Final = """
+SELECT count(*) > 0 FROM {schema}.alerts WHERE raised_at > now() - $2::interval AND starts_with(key, $1)
 """
 _BY_KEY: Final = f"SELECT {_COLUMNS} FROM {{schema}}.alerts WHERE key = $1"
 _BY_ID: Final = f"SELECT {_COLUMNS} FROM {{schema}}.alerts WHERE id = $1"
@@ -77,6 +80,16 @@ async def raise_alert(session: Session, new: NewAlert) -> AlertRow:
     found = await _one(session, _BY_KEY, clean_text(new.key))
     assert found is not None
     return found
+
+
+async def is_raised(session: Session, key: str) -> bool:
+    """Whether there is an alert of that key."""
+    return await _one(session, _BY_KEY, clean_text(key)) is not None
+
+
+async def raised_lately(session: Session, start: str, within: timedelta) -> bool:
+    """Whether an alert whose key begins so was raised in this time."""
+    return bool(await session.fetchval(_LATELY.format(schema=session.schema), start, within))
 
 
 async def find_alert(session: Session, bits: int) -> AlertRow | None:

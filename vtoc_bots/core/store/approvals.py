@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -22,6 +22,7 @@ _VOTE: Final = """INSERT INTO vtoc_engine.votes (approval_id, operator_id, opera
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (approval_id, operator_id) DO NOTHING RETURNING verdict"""
 _END: Final = """UPDATE vtoc_engine.approvals SET state = $2, decided_at = now()
     WHERE id = $1 AND state IN ('open', 'held') RETURNING decided_at"""
+_INPUTS: Final = "SELECT inputs FROM vtoc_engine.runs WHERE id = $1"
 _WAKE: Final = """UPDATE vtoc_engine.runs SET wake_seq = wake_seq + 1, due_at = now()
     WHERE id = $1 AND state IN ('ready', 'waiting') RETURNING id"""
 
@@ -91,6 +92,10 @@ class ApprovalRows:
     async def votes_in(self, connection: Connection, approval_id: UUID) -> list[VoteRecord]:
         """The votes as the transaction sees them."""
         return [VoteRecord(*row.values()) for row in await connection.fetch(_VOTES, [approval_id])]
+
+    async def inputs(self, connection: Connection, run_id: UUID) -> Mapping[str, Any]:
+        """What the run was started with."""
+        return dict(await connection.fetchval(_INPUTS, run_id) or {})
 
     async def end(self, connection: Connection, approval_id: UUID, state: str) -> datetime | None:
         """Decide it; when, or None when it was decided before."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vtoc_bots.core.access import Access
 from vtoc_bots.core.agent_actions import AgentActions
+from vtoc_bots.core.emergencies import Emergencies
 from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.people import People
 from vtoc_bots.core.playbooks.library import Library
@@ -37,5 +38,6 @@ class Parts:
     watch: RunWatch
     actions: AgentActions
     notices: Notices
+    emergencies: Emergencies
     own_station: str
     """The slug of this process's station."""

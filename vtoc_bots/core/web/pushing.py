@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from vtoc_bots.core.errors import NotFound
 from vtoc_bots.core.ids import new_id
-from vtoc_bots.core.sources import PUSHED
+from vtoc_bots.core.source_states import PUSHED
 from vtoc_bots.core.states import States
 from vtoc_bots.core.store import telemetry
 from vtoc_bots.core.store.idempotency import remember
@@ -23,7 +23,7 @@ from vtoc_bots.core.store.telemetry_pages import (
     push_events,
     source_by_id,
 )
-from vtoc_bots.core.telemetry import NOTHING, TelemetryEvent
+from vtoc_bots.core.telemetry import EMERGENCIES, NOTHING, TelemetryEvent
 from vtoc_bots.core.web.batches import parts_of
 from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.core.web.typed import Call
@@ -56,6 +56,8 @@ async def push(call: Call, given: Sequence[NewEvent], source: Row | None) -> lis
         # In one order, so that two pushes to the same sources wait for each other instead of locking each other out.
         for source_id, events in sorted(by_source.items()):
             await _write(session, rows[source_id], events)
+    emergencies = [each.event for events in by_source.values() for each in events if each.event.squawk in EMERGENCIES]
+    await call.parts.emergencies.look(call.station, emergencies, call.parts.clock.now())
     return ids
 
 

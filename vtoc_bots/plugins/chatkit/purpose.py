@@ -64,6 +64,8 @@ def purpose_of(outbound: Outbound) -> Purpose | None:
     if thread is not None and thread.startswith(MISSION):
         code = thread.removeprefix(MISSION)
         return Purpose(thread, "mission", f"{code}: {title}" if title else code, code)
+    if thread == CHANNEL:
+        return Purpose(CHANNEL, "mission", channel.upper())
     if thread is not None:
         return None
     if outbound.kind is OutboundKind.NOTICE or outbound.message_id is None:

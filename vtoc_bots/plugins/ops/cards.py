@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from vtoc_bots import (
+    EMERGENCIES,
     METRES_PER_FOOT,
     METRES_PER_NAUTICAL_MILE,
     MPS_PER_KNOT,
@@ -28,7 +29,6 @@ from vtoc_bots import (
 )
 
 ROWS = 12
-EMERGENCIES = {"7500": "unlawful interference", "7600": "radio failure", "7700": "emergency"}
 
 
 @action("ops.airtrack_card", summary="Say how many tracks there are, and show the most notable")
@@ -116,7 +116,8 @@ def _row(track: Track, station: Station, as_of: datetime | None) -> tuple[str, .
     speed = "" if track.speed_mps is None else f"{track.speed_mps / MPS_PER_KNOT:.0f}"
     heading = "" if track.heading_deg is None else f"{track.heading_deg:03.0f}"
     age = "" if as_of is None else f"{max(0.0, (as_of - track.at).total_seconds()):.0f} s"
-    squawk = f"{track.squawk} {EMERGENCIES[track.squawk]}" if track.squawk in EMERGENCIES else track.squawk or ""
+    squawk = track.squawk or ""
+    squawk = f"{squawk} {EMERGENCIES[squawk]}" if squawk in EMERGENCIES else squawk
     seen_by = ", ".join(sorted({source.source for source in track.sources}))
     row = (track.label, track.icao or "", level(track), speed, heading, squawk, age, seen_by)
     if station.position is None:

@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.cards import Card, Fields, Pair
-from vtoc_bots.core.config import slug_of
 from vtoc_bots.core.errors import NotFound
+from vtoc_bots.core.source_broadcasts import channel_name
 from vtoc_bots.core.store import telemetry_pages
 from vtoc_bots.core.store.pool import Row, Session
 from vtoc_bots.core.telemetry import METRES_PER_FOOT, MPS_PER_KNOT
@@ -219,11 +219,7 @@ async def tell_event(call: Call, event_id: UUID) -> Told:
     if not call.parts.notices.has_channels:
         raise Refusal(409, "there is no ChatKit here: its plugin is off. `vtoc-bots plugin list` says why")
     named = None if source is None else source["configuration"].get("chatkit_channel")
-    channel = slug_of(named) if isinstance(named, str) and named.strip() else call.station.slug
-    if channel != call.station.slug and channel in {each.slug for each in await call.parts.people.stations()}:
-        raise Refusal(
-            403, f"{channel} is another station's channel; correct the source's configuration.chatkit_channel"
-        )
+    channel = await channel_name(call.parts.people, call.station, named)
     conversation = str(call.parts.notices.channel(channel))
     await call.parts.notices.send_to(conversation, _card(row), f"telemetry:{event_id}:thread", call.correlation_id)
     return Told(event_id=event_id, conversation=conversation)

@@ -10,10 +10,11 @@ from aiohttp import web
 from aiohttp_sse import sse_response
 from pydantic import Field
 
-from vtoc_bots.core.access import Ask, Level
+from vtoc_bots.core.access import Level
 from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.errors import Forbidden, NotFound
 from vtoc_bots.core.ids import short_id
+from vtoc_bots.core.playbooks.start import run_ask
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Row
 from vtoc_bots.core.web.documents import (
@@ -133,7 +134,9 @@ async def cancel_run(call: Call, run_id: UUID) -> Cancelled:
     row = await _found(call, run_id)
     operator = call.principal.operator
     if row["operator_id"] != operator.id:
-        lead = await call.parts.access.decide(operator, call.station, Ask(f"cancel:{row['playbook']}", Level.LEAD))
+        lead = await call.parts.access.decide(
+            operator, call.station, run_ask("cancel", row["playbook"], row["inputs"], Level.LEAD)
+        )
         if not lead.allowed:
             raise Forbidden(f"you did not start this run, and {lead.reason}")
     audit = audit_row(

@@ -1,0 +1,103 @@
+"""Sources that are read at their times: what one collects at a time is written before it collects at the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from vtoc_bots.core.access import Station
+from vtoc_bots.core.config import SourceEntry
+from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.ports import Clock, SourceCall
+from vtoc_bots.core.source_writer import SourceWriter
+from vtoc_bots.core.store import telemetry
+from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.sweeper import next_tick
+
+logger = structlog.get_logger(__name__)
+
+NOW: Final = "now"
+LATE: Final = timedelta(minutes=15)
+"""How late a time is still kept that came while nobody was there."""
+READ_FOR: Final = "read_for"
+"""In the configuration of a source's row: the time that it was last read for."""
+COLLECT_SECONDS: Final = 120.0
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class ScheduledSource:
+    """A source that is called to collect at the times of its schedule, while this process holds its lease."""
+
+    def __init__(
+        self, entry: SourceEntry, connector: Any, writer: SourceWriter, station: Station, store: Store, clock: Clock
+    ) -> None:
+        self._entry, self._connector, self._writer = entry, connector, writer
+        self._station, self._store, self._clock = station, store, clock
+        self._state = "waiting"
+
+    def stats(self) -> Mapping[str, Any]:
+        """The connector's counters."""
+        stats: Mapping[str, Any] = self._connector.stats()
+        return stats
+
+    def state(self) -> str:
+        """waiting before the first time, then fresh, or failed where the last one was."""
+        return self._state
+
+    async def run(self) -> None:
+        """Read it at each of its times, until cancelled."""
+        due: datetime | None = await self._first()
+        while due is not None:
+            while (left := (due - self._clock.now()).total_seconds()) > 0:
+                await self._clock.sleep(left)
+            await self._read(due)
+            due = self._after(max(due, self._clock.now()))
+        await asyncio.Event().wait()
+
+    async def _first(self) -> datetime:
+        """The first time after the one that it was last read for; what is too late is left out."""
+        now = self._clock.now()
+        if self._entry.schedule == NOW:
+            return now
+        async with self._store.session(self._station) as session:
+            row = await telemetry.ensure_source(
+                session, self._entry.slug, self._entry.type, self._entry.mode, self._entry.kept
+            )
+        last = row["configuration"].get(READ_FOR)
+        following = None if last is None else self._after(datetime.fromisoformat(last))
+        if following is not None and following > now - LATE:
+            return following
+        return self._after(now) or now
+
+    def _after(self, at: datetime) -> datetime | None:
+        return next_read(self._entry.schedule or NOW, self._station.timezone, at)
+
+    async def _read(self, due: datetime) -> None:
+        """Collect once and write it; a failure is logged, and the next time comes."""
+        key = f"source:{self._station.slug}:{self._entry.slug}:{due.isoformat()}"
+        try:
+            collecting = self._connector.call(SourceCall("collect", idempotency_key=key))
+            for event in await asyncio.wait_for(collecting, COLLECT_SECONDS):
+                self._writer.add(event)
+            await self._writer.flush()
+            async with self._store.session(self._station) as session:
+                slug, kind, mode = self._entry.slug, self._entry.type, self._entry.mode
+                row = await telemetry.ensure_source(session, slug, kind, mode, self._entry.kept)
+                await telemetry.note_ingested(session, row["id"], {READ_FOR: due.isoformat()})
+            self._state = "fresh"
+        except (VtocError, TimeoutError) as error:
+            self._state = "failed"
+            logger.error("source_failed", source=self._entry.slug, error=str(error) or "it took too long")
+
+
+def next_read(schedule: str, timezone: str, after: datetime) -> datetime | None:
+    """The time of a schedule that follows: cron in the station's timezone, an interval on, None after ``now``."""
+    if schedule == NOW:
+        return None
+    if len(schedule.split()) > 1:
+        return next_tick(schedule, timezone, after)
+    return after + timedelta(**{_UNITS[schedule[-1]]: int(schedule[:-1])})

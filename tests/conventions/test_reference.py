@@ -77,7 +77,8 @@ def test_every_command_is_documented_and_no_other(tmp_path: Path) -> None:
         f"| `{vtoc_bots.usage_line(spec)}` | {'anyone' if spec.level is None else spec.level} | {spec.summary} |"
         for spec in specs
     }
-    assert {line for line in OPERATORS.splitlines() if line.startswith("| `/")} == rows
+    shown = OPERATORS.replace("\\|", "|")  # what would end a cell of the table
+    assert {line for line in shown.splitlines() if line.startswith("| `/")} == rows
     assert [alias for spec in specs for alias in spec.aliases if f"`/{alias}`" not in OPERATORS] == []
 
 

@@ -138,7 +138,13 @@ async def test_closing_is_tried_first_and_its_button_closes_once(centre: Centre)
     assert "Not allowed" in (await centre.answer(await centre.press("oli", "Close M-1"))).title
     assert "Closed M-1" in (await centre.answer(await centre.press("lea", "Close M-1"))).title
     again = await centre.answer(await centre.press("lou", "Close M-1"))
-    assert "confirmed already" in words_of(again)
+    assert "was closed by lea at" in words_of(again)
+    await centre.ask("lea", "/mission open Another")
+    await centre.ask("lea", "/mission close M-2 --dry-run")
+    await centre.world.advance(minutes=16)
+    stale = await centre.answer(await centre.press("lea", "Close M-2"))
+    assert "too old" in words_of(stale)
+    assert "Another" in await said(centre, "ann", "/mission")
 
 
 async def test_a_log_line_goes_where_it_says(centre: Centre) -> None:

@@ -156,14 +156,17 @@ async def test_a_persons_records_are_deleted_on_an_admins_request_which_is_in_th
 ) -> None:
     await centre.operator("U0LEAD0001", Level.LEAD)
     await centre.say(EVE, "one")
-    await centre.say(EVE, "two")
+    await centre.say(EVE, "mayday")
+    assert len(await alerts(centre)) == 1
     await centre.say(BOB, "three")
     await centre.command("U0LEAD0001", f"slack forget {EVE}", LAB)
     centre.slack.channels[LAB].members.add("U0LEAD0001")
     assert len(await events(centre)) == 3
     await centre.command(ADA, f"slack forget {EVE}", LAB)
-    assert "2 records" in words(await centre.whispered("Deleted"))
+    assert "3 records" in words(await centre.whispered("Deleted"))
     assert [event["actor"] for event in await events(centre)] == [BOB]
+    async with centre.runtime.services.session(await centre.runtime.people.station("toc-s1")) as session:
+        assert await session.fetch("SELECT * FROM ops.alerts") == []
     logged = await centre.runtime.store.fetch(
         "SELECT detail FROM vtoc_engine.audit WHERE subject = 'command:slack forget' ORDER BY at"
     )

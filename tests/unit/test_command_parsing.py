@@ -146,6 +146,14 @@ async def test_an_input_may_have_the_name_of_a_parameter_that_has_only_a_place()
     assert (await call(None)).title == "op_x False {'playbook': 'other'}"
 
 
+def test_a_text_that_begins_with_an_equation_is_a_text_unless_an_option_is_meant() -> None:
+    called = bind_text(log, "/log wind=20kt from NW", 4)
+    assert isinstance(called, Call)
+    assert called.values == {"text": "wind=20kt from NW", "private": False}
+    with pytest.raises(UsageError, match="did you mean private"):
+        bind_text(log, "/log privat=yes all quiet", 4)
+
+
 def test_the_remaining_text_is_taken_as_it_stands() -> None:
     text = 'He said "go —\nnow", area=5 --private isn\'t  it'
     assert values(log, f"--private {text}  ") == {"text": text, "private": True}

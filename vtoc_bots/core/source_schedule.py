@@ -92,6 +92,9 @@ class ScheduledSource:
         except (VtocError, TimeoutError) as error:
             self._state = "failed"
             logger.error("source_failed", source=self._entry.slug, error=str(error) or "it took too long")
+        except Exception:  # the source's own code; its next time comes all the same
+            self._state = "failed"
+            logger.exception("source_failed", source=self._entry.slug)
 
 
 def next_read(schedule: str, timezone: str, after: datetime) -> datetime | None:

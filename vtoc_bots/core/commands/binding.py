@@ -15,6 +15,7 @@ from vtoc_bots.core.commands.mistakes import (
 )
 from vtoc_bots.core.commands.spec import Call, CommandSpec, InvalidValues, MissingArguments, Param, ParamKind
 from vtoc_bots.core.commands.words import Word, words
+from vtoc_bots.core.documents import nearest
 from vtoc_bots.core.errors import UsageError
 from vtoc_bots.core.values import REST, STRING
 
@@ -176,8 +177,15 @@ class _Binder:
             self._place(word)
         elif self.spec.inputs:
             self._input(word, key, value)
+        elif self._is_text(key):
+            self._place(word)
         else:
             raise no_such_option(self.spec, self.text, word, key)
+
+    def _is_text(self, key: str) -> bool:
+        """Whether ``key=value`` begins the remaining text that is taken as it stands, and is no mistyped option."""
+        free = next((param for param in self.spec.positional if param.name not in self.values), None)
+        return free is not None and free.kind is ParamKind.REST and not nearest(key.lower(), self.spec.by_name)
 
     def _named(self, key: str) -> Param | None:
         return self.spec.by_name.get(key) or self.spec.by_name.get(key.lower())

@@ -161,7 +161,7 @@ async def _closing(ctx: Context, code: str, status: str, outcome: str) -> Card:
     facts = Fields.of(mission=mission.code, state=f"{_status(mission)} → {status}", last_log_line=last)
     options = " --failed" if status == "failed" else ""
     close = f"/mission close {mission.code}{options} {outcome}".strip()
-    button = Button(label=f"Close {mission.code}", command=close, style="bad", once=True)
+    button = Button(label=f"Close {mission.code}", command=close, style="bad")
     return Card.of(f"Close {mission.label}?", facts, Buttons(buttons=(button,)), severity=Severity.WARNING)
 
 

@@ -42,6 +42,7 @@ _FORGET_EVENTS: Final = """
 DELETE FROM {schema}.telemetry_events e USING {schema}.telemetry_sources s
 WHERE s.id = e.source_id AND s.source_type = 'slack' AND e.entity_namespace = 'slack' AND e.entity_id = $1
 """
+_FORGET_ALERTS: Final = "DELETE FROM {schema}.alerts WHERE starts_with(key, $1)"
 
 
 @command("slack event", level=None, event=True)
@@ -79,7 +80,9 @@ async def slack_event(ctx: Context, document: str) -> Card | None:
             if claimed is not None:
                 fresh.append(signal)
     if fresh:
-        await ctx.services.alert(ctx.station, alert_card(seen, fresh), f"slack:{seen['workspace']}:{seen['event_id']}")
+        await ctx.services.alert(
+            ctx.station, alert_card(seen, fresh), f"{_of_user(seen['actor'])}{seen['workspace']}:{seen['event_id']}"
+        )
     return None
 
 
@@ -89,8 +92,14 @@ async def slack_forget(ctx: Context, user: str) -> Card:
     user_id = user.strip().removeprefix("@").upper()
     async with ctx.services.session(ctx.station) as session:
         count = await session.execute(_FORGET_EVENTS.format(schema=session.schema), user_id)
+        count += await session.execute(_FORGET_ALERTS.format(schema=session.schema), _of_user(user_id))
     records = "record" if count == 1 else "records"
     return Card.of("Deleted", f"{count} {records} of {user_id} at {ctx.station.callsign}.", severity=Severity.GOOD)
+
+
+def _of_user(user_id: str) -> str:
+    """How the keys of alerts of somebody's messages begin."""
+    return f"slack:{user_id}:"
 
 
 def alert_card(seen: dict[str, Any], signals: list[dict[str, Any]]) -> Card:

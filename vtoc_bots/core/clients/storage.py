@@ -31,7 +31,13 @@ class Bucket:
 
     @classmethod
     def at(
-        cls, base_url: str, key: str, name: str, session: Callable[[], aiohttp.ClientSession], clock: Clock
+        cls,
+        base_url: str,
+        key: str,
+        name: str,
+        session: Callable[[], aiohttp.ClientSession],
+        clock: Clock,
+        timeout_seconds: float = SECONDS,
     ) -> Bucket:
         """The bucket of a project, with the project's service key."""
         headers = {"apikey": key}
@@ -48,7 +54,7 @@ class Bucket:
             base_url,
             clock,
             headers=credential,
-            timeout_seconds=SECONDS,
+            timeout_seconds=timeout_seconds,
             tries=_TRIES,
             status_of=status_of,
         )

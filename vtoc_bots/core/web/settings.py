@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,12 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 def _not_short(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise ValueError("too short")
+    return secret
+
+
+def _sendable(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("not for a header")
     return secret
 
 
@@ -92,9 +99,9 @@ class StorageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     url: HttpUrl | None = Field(None, alias="SUPABASE_URL")
-    key: SecretStr | None = _set(
+    key: Annotated[SecretStr, AfterValidator(_sendable)] | None = _set(
         "SUPABASE_SERVICE_ROLE_KEY",
-        "text",
+        "text without spaces",
         "The project's service_role or secret key. With SUPABASE_URL: links to large files are its Storage's",
     )
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{2,62}$")] = _set(

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from vtoc_bots.core.clients.answers import Declined
-from vtoc_bots.core.clients.storage import Bucket
+from vtoc_bots.core.clients.storage import SERVICE, Bucket
 from vtoc_bots.core.errors import ActionError, NotFound, TransientError, VtocError
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.web.files import SHOWN, VALID_SECONDS
@@ -57,7 +57,7 @@ class Shelf:
         task = self._asking.get(path)
         if task is None:
             if len(self._asking) >= MOST_ASKED:
-                self._note(TransientError("too many files wait for their links"))
+                self._note(TransientError(f"too many files wait for links of {SERVICE.name}"))
                 return None
             task = self._asking[path] = asyncio.create_task(self._signed(path, blob, content_type), name=path)
             task.add_done_callback(lambda _: self._asking.pop(path, None))
@@ -66,7 +66,7 @@ class Shelf:
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if not done:
             self._hurried_until = self._clock.monotonic() + HURRIED_SECONDS
-            self._note(TransientError(f"a link was not there within {seconds:g} s"))
+            self._note(TransientError(f"{SERVICE.name} gave no link within {seconds:g} s"))
         return task.result() if done and not task.cancelled() else None
 
     async def tidy(self) -> None:
@@ -107,7 +107,7 @@ class Shelf:
                     await self._bucket.upload(path, data, content_type or "application/octet-stream")
                 signed = await self._bucket.sign(path, VALID_SECONDS)
             if signed is None:
-                raise ActionError("it does not have what it has just taken")
+                raise ActionError(f"{SERVICE.name} does not have what it has just taken. Is {SERVICE.address} right?")
         except NotFound:  # kept no longer, as our own link says
             return None
         except VtocError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,13 +17,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
+from tests.api_kit import open_api
 from tests.centre_kit import Centre, open_centre
 from tests.docs_kit import page
+from tests.integration.test_chatkit_home import items, outbound, transport_of
 from tests.platform_kit import until
 from tests.storage_server import SERVICE_KEY, StorageServer, storage
 from tests.telegram_kit import ADA, message
 from tests.telegram_server import TOKEN, BotApiServer
-from vtoc_bots import Card, Context, File, Level, command, hookimpl
+from vtoc_bots import Card, Context, File, Image, Level, command, hookimpl
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.observe import tracing
 from vtoc_bots.core.settings import Settings, documented_settings, load_settings
@@ -139,6 +142,39 @@ async def test_where_the_key_is_wrong_the_card_comes_without_a_link_and_it_is_to
             assert key in here.centre.runtime.settings.secrets()
     assert [line["error"] for line in lines if line["event"] == "storage_link_failed"] == [told]
     assert key not in str(lines)
+
+
+async def test_what_lives_in_chatkit_has_its_large_files_from_the_project_and_small_pictures_within(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    async with (
+        storage() as project,
+        open_api(database_urls, tmp_path, SUPABASE_URL=project.address, SUPABASE_SERVICE_ROLE_KEY=SERVICE_KEY) as api,
+    ):
+        blobs, png = api.centre.runtime.blobs, b"\x89PNG\r\n\x1a\n"
+        small, large = await blobs.put(png, "image/png"), await blobs.put(png + BIG, "image/png")
+        card = Card.of(
+            "Map",
+            Image(blob=small, alt="one", size=len(png)),
+            Image(blob=large, alt="two", size=len(png + BIG)),
+            File(blob=await blobs.put(BIG, "text/csv"), name="tracks.csv", content_type="text/csv", size=len(BIG)),
+        )
+        await transport_of(api).send(outbound(card, None))
+        (item,) = await items(api, "Map", 1)
+        children = item["widget"]["children"]
+        one, two = [child["src"] for child in children if child["type"] == "Image"]
+        link = next(child["value"] for child in children if "tracks.csv" in child.get("value", ""))
+        assert one.startswith("data:image/png;base64,")
+        assert [(await opened(address))[1] for address in (two, link[link.index("http") : -1])] == [png + BIG, BIG]
+        assert sorted(path.partition("/")[2] for path in project.objects["vtoc-files"]) == sorted(
+            [f"{large}.png", hashlib.sha256(BIG).hexdigest()]
+        )
+
+
+async def opened(address: str) -> tuple[int, bytes]:
+    """What a browser gets there."""
+    async with aiohttp.ClientSession() as browser, browser.get(address) as response:
+        return response.status, await response.read()
 
 
 def settings(folder: Path, **environ: str) -> Settings:

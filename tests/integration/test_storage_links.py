@@ -30,7 +30,7 @@ from vtoc_bots.core.clients.storage import Bucket
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.links import TIDY_SECONDS, Links
-from vtoc_bots.core.web.shelf import HURRIED_SECONDS, Shelf
+from vtoc_bots.core.web.shelf import HURRIED_SECONDS, MOST_ASKED, UPLOADS, Shelf
 from vtoc_bots.testing.memory import MemoryBlobs
 
 BIG = b"flight,lat,lon\n" * 80_000
@@ -239,6 +239,15 @@ async def test_what_takes_too_long_goes_on_and_is_there_when_it_is_asked_for_aga
         await until(there, 10, lambda: f"{server.asked}")
         assert (await bench.had(await bench.link()))[1] == BIG
         assert bench.told("upload") == 1
+
+
+async def test_only_so_many_files_wait_for_their_links_at_once() -> None:
+    async with storage() as server, bench_on(server, wait_seconds=0.5) as bench:
+        server.gate = asyncio.Event()
+        links = await asyncio.gather(*(bench.link(BIG[number:]) for number in range(MOST_ASKED + 1)))
+        assert all(str(link).startswith(OURS) for link in links)
+        assert bench.told("upload") <= UPLOADS
+        assert bench.told("sign") <= MOST_ASKED
 
 
 async def test_a_file_that_is_kept_no_longer_is_linked_as_before() -> None:

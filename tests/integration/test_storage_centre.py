@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from tests.api_kit import open_api
 from tests.centre_kit import Centre, open_centre
 from tests.docs_kit import page
-from tests.integration.test_chatkit_home import items, outbound, transport_of
+from tests.integration.test_chatkit_home import outbound, transport_of
 from tests.platform_kit import until
 from tests.storage_server import SERVICE_KEY, StorageServer, storage
 from tests.telegram_kit import ADA, message
@@ -160,8 +160,8 @@ async def test_what_lives_in_chatkit_has_its_large_files_from_the_project_and_sm
             File(blob=await blobs.put(BIG, "text/csv"), name="tracks.csv", content_type="text/csv", size=len(BIG)),
         )
         await transport_of(api).send(outbound(card, None))
-        (item,) = await items(api, "Map", 1)
-        children = item["widget"]["children"]
+        row = await api.centre.row("SELECT body FROM vtoc_engine.thread_items")
+        children = row["body"]["widget"]["children"]
         one, two = [child["src"] for child in children if child["type"] == "Image"]
         link = next(child["value"] for child in children if "tracks.csv" in child.get("value", ""))
         assert one.startswith("data:image/png;base64,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,6 +29,7 @@ from tests.storage_server import (
 from vtoc_bots.core.clients.breaker import FAULTS
 from vtoc_bots.core.clients.storage import Bucket
 from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.web import shelf
 from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.links import TIDY_SECONDS, Links
 from vtoc_bots.core.web.shelf import HURRIED_SECONDS, MOST_ASKED, UPLOADS, Shelf
@@ -108,19 +110,23 @@ async def test_a_large_file_is_had_by_its_link_under_its_name_for_a_day() -> Non
         assert server.public == {BUCKET: False}
         await bench.clock.sleep(timedelta(hours=23).total_seconds())
         assert (await bench.had(link))[0] == 200
+        again = await bench.link()  # of an object that is there, on the same day
         await bench.clock.sleep(timedelta(hours=2).total_seconds())
         assert (await bench.had(link))[0] == 400
+        assert (await bench.had(again))[0] == 200
+        await bench.clock.sleep(timedelta(hours=23).total_seconds())
+        assert (await bench.had(again))[0] == 400
         assert await bench.trouble() == ""
 
 
 async def test_what_a_browser_may_show_is_shown_and_the_rest_saved() -> None:
     async with storage() as server, bench_on(server) as bench:
         shown = await bench.link(b"\x89PNG" + BIG, "map.png", "image/png")
-        saved = await bench.link(b"<script>" + BIG, "page.html", "text/html")
+        saved = await bench.link(b"<svg>" + BIG, "page.svg", "image/svg+xml")
         assert "Content-Disposition" not in (await bench.had(shown))[2]
         assert (await bench.had(saved))[2]["Content-Disposition"].startswith("attachment")
         # The same bytes under a type that is shown are another object, with that type.
-        again = await bench.link(b"<script>" + BIG, "page.txt", "text/plain")
+        again = await bench.link(b"<svg>" + BIG, "page.txt", "text/plain")
         assert (await bench.had(again))[2]["Content-Type"] == "text/plain"
 
 
@@ -198,7 +204,9 @@ async def test_where_the_project_misbehaves_the_link_is_our_own_and_health_says_
 async def test_without_an_address_of_ours_there_is_no_link_while_the_project_fails() -> None:
     async with storage() as server, bench_on(server, ours=None) as bench:
         server.manner = lambda operation: "401"
-        assert await bench.link() is None
+        with capture_logs() as lines:
+            assert [await bench.link(), await bench.link()] == [None, None]
+        assert [line["event"] for line in lines] == ["storage_link_failed"], "it is told once"
         server.manner = lambda operation: "well"
         assert (await bench.had(await bench.link()))[1] == BIG
 
@@ -239,6 +247,23 @@ async def test_what_takes_too_long_goes_on_and_is_there_when_it_is_asked_for_aga
         await until(there, 10, lambda: f"{server.asked}")
         assert (await bench.had(await bench.link()))[1] == BIG
         assert bench.told("upload") == 1
+
+
+async def test_where_there_is_no_other_link_it_is_waited_for_longer() -> None:
+    async with storage() as server, bench_on(server, ours=None, wait_seconds=1.0) as bench:
+        server.gate = asyncio.Event()
+        asyncio.get_running_loop().call_later(1.3, server.gate.set)
+        assert str(await bench.link()).startswith(server.address)
+
+
+async def test_a_card_with_many_files_waits_for_a_slow_project_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "HURRY_SECONDS", 0.01)
+    async with storage() as server, bench_on(server, wait_seconds=1.0) as bench:
+        server.gate = asyncio.Event()
+        began = time.monotonic()
+        for number in range(9):
+            assert str(await bench.link(BIG[number:])).startswith(OURS)
+        assert time.monotonic() - began < 3.0
 
 
 async def test_only_so_many_files_wait_for_their_links_at_once() -> None:

@@ -33,9 +33,12 @@ class Links:
 
     async def address(self, blob: str, name: str, content_type: str) -> str | None:
         """A link that is good for a day; None where there is neither Storage nor an address of ours."""
-        found = None if self._shelf is None else await (await self._shelf()).address(blob, content_type)
+        own = self._own.address(blob, name, content_type)
+        if self._shelf is None:
+            return own
+        found = await (await self._shelf()).address(blob, content_type, alone=own is None)
         if found is None:
-            return self._own.address(blob, name, content_type)
+            return own
         return found if content_type in SHOWN else f"{found}&download={quote(name, safe='')}"
 
     def add_routes(self, app: web.Application) -> None:

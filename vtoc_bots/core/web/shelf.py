@@ -20,6 +20,8 @@ logger = structlog.get_logger(__name__)
 
 WAIT_SECONDS: Final = 6.0
 """How long a link is waited for: a card has 30 seconds to be sent, and may have several."""
+ALONE_TIMES: Final = 2.5
+"""Where there is no other link, it is waited for so much longer."""
 HURRY_SECONDS: Final = 1.0
 HURRIED_SECONDS: Final = 30.0
 """How long no link is waited for as long again, after one took too long."""
@@ -48,8 +50,8 @@ class Shelf:
         self._trouble: str | None = None
         self._looked = ""
 
-    async def address(self, blob: str, content_type: str) -> str | None:
-        """A link to a stored file that is good for a day; None where it can't be had now.
+    async def address(self, blob: str, content_type: str, *, alone: bool = False) -> str | None:
+        """A link to a stored file that is good for a day; None where it can't be had now. `alone`: there is no other.
 
         What takes too long goes on meanwhile, so that who asks again has it at once.
         """
@@ -61,8 +63,9 @@ class Shelf:
                 return None
             task = self._asking[path] = asyncio.create_task(self._signed(path, blob, content_type), name=path)
             task.add_done_callback(lambda _: self._asking.pop(path, None))
-        now = self._clock.monotonic()
-        seconds = min(self._wait_seconds, HURRY_SECONDS) if now < self._hurried_until else self._wait_seconds
+        seconds = self._wait_seconds * (ALONE_TIMES if alone else 1.0)
+        if self._clock.monotonic() < self._hurried_until:
+            seconds = min(seconds, HURRY_SECONDS)
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if not done:
             self._hurried_until = self._clock.monotonic() + HURRIED_SECONDS

@@ -72,8 +72,8 @@ from vtoc_bots.core.store.sweeps import Sweeps
 from vtoc_bots.core.sweeper import Sweeper
 from vtoc_bots.core.transport_host import TERMINAL, TransportHost
 from vtoc_bots.core.transports import Transport
-from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.links import links_of
 from vtoc_bots.core.web.server import WebServer, make_app
 
 logger = structlog.get_logger(__name__)
@@ -170,7 +170,6 @@ class Runtime:
         self.blobs = BlobRows(store)
         self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
         await self.notices.know()
-        self.links = FileLinks(self.blobs, clock, store.urls.main.password, settings.public_url)
         self.http = await self._http(stack)
         specs = {spec.type: spec for spec in loaded.connectors}
         self.sources = Sources(
@@ -190,6 +189,8 @@ class Runtime:
         self.health = Health(clock, self.metrics)
         self.clients = Clients(self.health.register)
         stack.push_async_callback(self.clients.close)
+        password = store.urls.main.password
+        self.links = links_of(settings, password, self.blobs, self.clients, lambda: self.http, clock, self.metrics)
         servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
         self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
         agents = remote_agents(settings, self.clients, lambda: self.http, clock, self.metrics, store, self.people)

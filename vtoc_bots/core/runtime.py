@@ -141,9 +141,7 @@ class Runtime:
                 # What there is now stays to the end. A full collection that walked it each time would hold the loop for
                 # a tenth of a second and more.
                 gc.freeze()
-                gc.set_threshold(
-                    20_000, 10, 10
-                )  # a collection costs what is in hand, and a busy process has much in hand
+                gc.set_threshold(20_000, 10, 10)  # each costs what is in hand, and who is busy has much in hand
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()

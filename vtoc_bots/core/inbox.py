@@ -65,7 +65,7 @@ class TransportInbox:
         """
         with span("accept", message.trace, platform=message.transport) as traced:
             accepted = await self._accepted(message)
-            if isinstance(accepted, Accepted | OpenForm) and accepted.message_id is not None:
+            if isinstance(accepted, (Accepted, OpenForm)) and accepted.message_id is not None:
                 traced.set(correlation_id=accepted.message_id)
             return accepted
 
@@ -85,7 +85,7 @@ class TransportInbox:
             private, replaces = await self._asks.manner(message)
         accepted = await self._store(message, "form" if form else self._asked_by)
         if form is None or accepted.message_id is None:
-            return replace(accepted, private=private, replaces=replaces)
+            return replace(accepted, private=private, replaces=replaces) if private or replaces else accepted
         return OpenForm(replace(form, token=accepted.message_id.hex), accepted.message_id)
 
     async def unopened(self, message: Message) -> Accepted:

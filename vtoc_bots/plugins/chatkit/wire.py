@@ -19,8 +19,8 @@ LONGEST_NAME: Final = 200
 MOST_ATTACHMENTS: Final = 20
 _AGENT: Final = re.compile(r"(?<![\w@])@agent\b", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
-_TEXTS: Final = ("message.created", "message.updated")
-_ACTION: Final = "action.invoked"
+_CREATED, _UPDATED, _ACTION = "message.created", "message.updated", "action.invoked"
+_TYPES: Final = frozenset((_CREATED, _UPDATED, _ACTION))
 
 
 class Malformed(ValueError):
@@ -34,41 +34,42 @@ def message_from_event(
 
     `bare_id` makes the id of an event that has none. Raises Malformed.
     """
-    kind = event.get("type", "message.created")
-    if kind not in (*_TEXTS, _ACTION):
+    kind = event.get("type", _CREATED)
+    if not isinstance(kind, str) or kind not in _TYPES:
         _text(event, "type")
         return None
     if str(event.get("client_id") or "").startswith(CLIENT_PREFIX):
         return None
     channel, thread = _text(event, "channel"), _text(event, "thread_id", required=False)
     slug, station = channel.lower().replace("_", "-"), _text(event, "station", required=False)
-    shared: dict[str, Any] = {
-        "transport": TRANSPORT,
-        "account": account,
-        "event_id": _event_id(event, bare_id),
-        "conversation": ConversationId(TRANSPORT, account, slug, thread or None),
-        "sender": _sender(event.get("user"), account),
-        "station_names": (slug, station) if station else (slug,),
-        "sent_at": _moment(event.get("created_at")),
-        "message_ref": thread or None,
-        "trace": trace,
-    }
-    if kind == _ACTION:
-        return Message(**shared, kind=MessageKind.BUTTON, token=_token(event.get("action")))
-    said = event.get("text")
+    pressed = kind == _ACTION
+    text, heard = ("", False) if pressed else _words(event.get("text"))
+    return Message(
+        transport=TRANSPORT,
+        account=account,
+        event_id=_event_id(event, bare_id),
+        conversation=ConversationId(TRANSPORT, account, slug, thread or None),
+        sender=_sender(event.get("user"), account),
+        text=text,
+        kind=MessageKind.BUTTON if pressed else MessageKind.TEXT,
+        arguments={"channel": slug, "thread": thread} if heard else {},
+        token=_token(event.get("action")) if pressed else None,
+        message_ref=thread or None,
+        attachments=() if pressed else _attachments(event.get("attachments")),
+        sent_at=_moment(event.get("created_at")),
+        edited=kind == _UPDATED,
+        station_names=(slug, station) if station else (slug,),
+        overheard=SAID if heard else None,
+        trace=trace,
+    )
+
+
+def _words(said: Any) -> tuple[str, bool]:
+    """A message's text, and whether it is one for the log: no command."""
     if not isinstance(said, str):
         raise Malformed("text must be a text")
     text = command_text(said)
-    heard: dict[str, Any] = (
-        {} if is_command(text) else {"overheard": SAID, "arguments": {"channel": slug, "thread": thread}}
-    )
-    return Message(
-        **shared,
-        text=text,
-        attachments=_attachments(event.get("attachments")),
-        edited=kind == "message.updated",
-        **heard,
-    )
+    return text, not is_command(text)
 
 
 def command_text(text: str) -> str:
@@ -88,9 +89,7 @@ def _event_id(event: Mapping[str, Any], bare_id: Callable[[], str]) -> str:
     given = event.get("id")
     if given is None and "type" not in event:
         return f"bare:{bare_id()}"
-    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
-        raise Malformed("id must be a text")
-    return f"event:{str(given)[:LONGEST_NAME]}"
+    return f"event:{_id(given, 'id')}"
 
 
 def _sender(user: Any, account: str) -> Sender:
@@ -98,11 +97,16 @@ def _sender(user: Any, account: str) -> Sender:
         return Sender(WEBHOOK_USER, WEBHOOK_USER, account)
     if not isinstance(user, dict):
         raise Malformed("user must be an object")
-    given = user.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
-        raise Malformed("user.id must be a text")
-    name = user.get("name")
-    return Sender(str(given)[:LONGEST_NAME], name[:LONGEST_NAME] if isinstance(name, str) else str(given), account)
+    given, name = _id(user.get("id"), "user.id"), user.get("name")
+    return Sender(given, name[:LONGEST_NAME] if isinstance(name, str) else given, account)
+
+
+def _id(value: Any, name: str) -> str:
+    """An id, which some write as a number."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not text.strip():
+        raise Malformed(f"{name} must be a text")
+    return text[:LONGEST_NAME]
 
 
 def _token(action: Any) -> str:

@@ -50,10 +50,9 @@ class Desk:
         operators: Operators,
         clock: Clock,
         probe: Callable[[], Awaitable[list[ProbeResult]]],
-        about: Mapping[str, str],
     ) -> None:
         self.commands, self.access, self.library, self.people = commands, access, library, people
-        self.about = about
+        self.about: Mapping[str, str] = {}
         """Facts about this process for people: version, profile, address."""
         self.missions, self.alerts = Missions(store, notices), Alerts(store, notices)
         self._approvals, self._operators, self._clock, self._probe = approvals, operators, clock, probe

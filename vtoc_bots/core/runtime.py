@@ -160,8 +160,7 @@ class Runtime:
         channels, own = channels_of(settings.stations), settings.station.slug
         self.people = People(self.operators, self.stations, clock, channels, own, settings.operator_allowlist)
         self.library = load_library(settings, loaded)
-        rules = load_policies(settings.config_dir / "policies.yml", clock.now)
-        self.access = Access(rules, loaded.policies)
+        self.access = Access(load_policies(settings.config_dir / "policies.yml", clock.now), loaded.policies)
         self.observers = Observers(loaded.observers, self.metrics)
         self.parts = Parts(store, self.holder, clock, self.metrics, settings.lease_seconds)
         self.leases = self.parts.leases
@@ -208,7 +207,6 @@ class Runtime:
             self.operators,
             clock,
             self.health.check,
-            self._about(),
         )
         self.services.deputy = ForPerson(self.desk, self.services, store, clock, settings.handler_timeout_seconds)
         self.api = ApiHost(

@@ -7,12 +7,12 @@ from pathlib import Path
 from vtoc_bots.core.store.migrations.statements import forward_only, run_file
 from vtoc_bots.core.store.schema import ENGINE_SCHEMA
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-FILES = Path(__file__).parent / "0006"
+FILES = Path(__file__).parent / "0007"
 
 
 def upgrade(schema: str) -> None:

@@ -34,7 +34,11 @@ LONGEST_NAME = 120
 
 @command("mission", level="observer", agents="use", aliases=("mission list",), examples=("mission", "mission --closed"))
 async def mission_list(ctx: Context, *, closed: Annotated[bool, "closed ones, too"] = False, page: Page = 1) -> Card:
-    """List the station's open missions."""
+    """List the station's open missions.
+
+    `/mission show M-12` shows one, leads have `/mission open NAME` and `/mission close M-12`, and `/log TEXT` writes to
+    its log.
+    """
     found = await ctx.desk.missions.listed(ctx, LISTED + 1, (page - 1) * LISTED, closed=closed)
     if not found:
         if page > 1:

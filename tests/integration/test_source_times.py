@@ -9,7 +9,7 @@ import pytest
 
 from vtoc_bots import TelemetryEvent
 from vtoc_bots.core.runtime import Duties
-from vtoc_bots.core.source_schedule import next_read
+from vtoc_bots.core.source_schedule import due_after, next_read
 from vtoc_bots.testing import OpensWorld, World
 from vtoc_bots.testing.clock import NOON
 
@@ -57,21 +57,43 @@ def test_a_schedule_is_read_in_the_stations_time(schedule: str, expected: object
     assert next_read(schedule, "Europe/Paris", NOON) == expected
 
 
+@pytest.mark.parametrize(
+    ("schedule", "last", "expected"),
+    [
+        ("*/5 * * * *", 0, 5),  # nothing was missed
+        ("*/5 * * * *", -6, 0),  # one was, and this one is due
+        ("*/5 * * * *", -60, 0),  # of many the latest
+        ("7 * * * *", -54, 7),
+        ("50 * * * *", -20, -10),  # ten minutes late
+        ("40 * * * *", -30, 40),  # twenty are too late
+        ("15m", -10, 5),
+        ("15m", -20, 0),
+        ("1d", -3000, 0),
+        ("now", -3000, None),
+    ],
+)
+def test_what_was_missed_is_made_up_for_once(schedule: str, last: int, expected: int | None) -> None:
+    due = due_after(schedule, "UTC", NOON + timedelta(minutes=last), NOON)
+    assert due == (None if expected is None else NOON + timedelta(minutes=expected))
+
+
 async def test_a_source_collects_at_its_times_and_the_stations_thread_is_told_of_it(open_world: OpensWorld) -> None:
     world = await open_world(config={"connectors.yml": TIMED}, duties=SOURCES)
+
+    async def told(count: int) -> bool:
+        return len(await world.store.fetch(SUMMARIES)) == count
+
     await world.until(lambda: held(world), "the source is held")
     assert await rows(world, BOATS) == []
     await world.advance(minutes=10)
     await becomes(world, BOATS, 1)
+    await world.until(lambda: told(1), "a summary")
     await world.advance(minutes=10)
     boats = [row[0] for row in await becomes(world, BOATS, 2)]
     assert [int(name[3:]) % 10 for name in boats] == [0, 0], "the minutes of the times that it was read for"
     assert len(set(boats)) == 2
 
-    async def told() -> bool:
-        return len(await world.store.fetch(SUMMARIES)) == 2
-
-    await world.until(told, "two summaries")
+    await world.until(lambda: told(2), "two summaries")
     cards = [row["card"] for row in await world.store.fetch(SUMMARIES)]
     assert [card["title"] for card in cards] == ["boats (custom)"] * 2
     assert cards[0]["blocks"][0]["fields"][0] == {"name": "reports", "value": "1"}

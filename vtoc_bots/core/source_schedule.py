@@ -50,31 +50,27 @@ class ScheduledSource:
 
     async def run(self) -> None:
         """Read it at each of its times, until cancelled."""
-        due: datetime | None = await self._first()
+        due = await self._first()
         while due is not None:
             while (left := (due - self._clock.now()).total_seconds()) > 0:
                 await self._clock.sleep(left)
             await self._read(due)
-            due = self._after(max(due, self._clock.now()))
+            due = due_after(self._entry.schedule or NOW, self._station.timezone, due, self._clock.now())
         await asyncio.Event().wait()
 
-    async def _first(self) -> datetime:
-        """The first time after the one that it was last read for; what is too late is left out."""
-        now = self._clock.now()
-        if self._entry.schedule == NOW:
+    async def _first(self) -> datetime | None:
+        """The time that is due now, by the one that it was last read for."""
+        now, schedule = self._clock.now(), self._entry.schedule or NOW
+        if schedule == NOW:
             return now
         async with self._store.session(self._station) as session:
             row = await telemetry.ensure_source(
                 session, self._entry.slug, self._entry.type, self._entry.mode, self._entry.kept
             )
         last = row["configuration"].get(READ_FOR)
-        following = None if last is None else self._after(datetime.fromisoformat(last))
-        if following is not None and following > now - LATE:
-            return following
-        return self._after(now) or now
-
-    def _after(self, at: datetime) -> datetime | None:
-        return next_read(self._entry.schedule or NOW, self._station.timezone, at)
+        if last is None:
+            return next_read(schedule, self._station.timezone, now) if is_cron(schedule) else now
+        return due_after(schedule, self._station.timezone, datetime.fromisoformat(last), now)
 
     async def _read(self, due: datetime) -> None:
         """Collect once and write it; a failure is logged, and the next time comes."""
@@ -101,6 +97,26 @@ def next_read(schedule: str, timezone: str, after: datetime) -> datetime | None:
     """The time of a schedule that follows: cron in the station's timezone, an interval on, None after ``now``."""
     if schedule == NOW:
         return None
-    if len(schedule.split()) > 1:
+    if is_cron(schedule):
         return next_tick(schedule, timezone, after)
     return after + timedelta(**{_UNITS[schedule[-1]]: int(schedule[:-1])})
+
+
+def due_after(schedule: str, timezone: str, last: datetime, now: datetime) -> datetime | None:
+    """The time that is due after `last`.
+
+    Of several that have gone by it is the latest, so that one reading makes up for all; a time of a cron expression is
+    made up for within `LATE`.
+    """
+    following = next_read(schedule, timezone, last)
+    if following is None or not is_cron(schedule):
+        return None if following is None else max(following, now)
+    following = next_tick(schedule, timezone, max(last, now - LATE))
+    while (later := next_tick(schedule, timezone, following)) <= now:
+        following = later
+    return following
+
+
+def is_cron(schedule: str) -> bool:
+    """Whether it is five fields, and no interval."""
+    return len(schedule.split()) > 1

@@ -36,7 +36,7 @@ from vtoc_bots.core.ports import (
 from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.source_broadcasts import Broadcasts, channel_name
 from vtoc_bots.core.source_calls import called, called_entry
-from vtoc_bots.core.source_schedule import NOW, ScheduledSource, next_read
+from vtoc_bots.core.source_schedule import NOW, ScheduledSource, due_after
 from vtoc_bots.core.source_states import PUSHED, REPLAYED, Read, connector_state, entry_of, has_parts, source_state
 from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.states import States
@@ -272,7 +272,7 @@ class Sources:
                 await self._replay_captures(station, (entry.type,))
             except VtocError as error:
                 logger.error("source_failed", source=entry.slug, error=str(error))
-            due = next_read(entry.schedule or NOW, station.timezone, max(due, self._clock.now()))
+            due = due_after(entry.schedule or NOW, station.timezone, due, self._clock.now())
 
     def _without_effect(self, entry: SourceEntry, setting: str, reason: str) -> None:
         logger.warning("source_setting_without_effect", source=entry.slug, setting=setting, reason=reason)

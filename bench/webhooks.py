@@ -18,7 +18,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from bench.slack import SECRET, Load, Nowhere, chatkit_request, cpu_seconds, endless, loaded
+from bench.http_load import SECRET, Load, Nowhere, chatkit_request, cpu_seconds, endless, loaded
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.plugins.chatkit import webhook as chatkit
 from vtoc_bots.plugins.telegram import webhook as telegram

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ TIMED = """
 sources:
   boats: {type: custom, module: "tests.custom_sources:patient", schedule: "*/10 * * * *", broadcast: true}
 """
+
+SBS = "MSG,3,1,1,ICAO,1,2026/01/01,12:00:00.000,2026/01/01,12:00:00.000,EIN1A,10000,,,43.6,1.4,,,0,0,0,0\n"
 
 
 async def rows(world: World, sql: str) -> list[tuple[Any, ...]]:
@@ -136,6 +139,24 @@ async def test_a_source_that_fails_at_its_time_says_so_and_goes_on(open_world: O
 
         await world.until(failed, "it failed")
     assert [state.slug for state in await world.process.runtime.sources.sources(station)] == ["boats"]
+
+
+async def test_a_capture_with_a_schedule_is_replayed_at_its_times_if_its_content_is_new(
+    open_world: OpensWorld, tmp_path: Path
+) -> None:
+    capture = tmp_path / "capture.sbs"
+    capture.write_text(SBS.replace("ICAO", "4CA1B2"))
+    entry = f"{{type: adsb, mode: offline, url: '{capture.as_uri()}', schedule: 10m}}"
+    world = await open_world(config={"connectors.yml": f"sources: {{tape: {entry}}}"}, duties=SOURCES)
+    seen = "SELECT entity_id FROM ops.telemetry_latest ORDER BY 1"
+    assert await becomes(world, seen, 1) == [("4ca1b2",)], "nobody asked for it"
+    capture.write_text(SBS.replace("ICAO", "4CA1B3"))
+    await world.advance(minutes=10)
+
+    async def replayed() -> bool:
+        return await rows(world, seen) == [("4ca1b3",)]
+
+    await world.until(replayed, "the new content")
 
 
 async def test_an_emergency_squawk_is_one_alert_however_many_report_it(open_world: OpensWorld) -> None:

@@ -89,7 +89,7 @@ class Missions:
 
     async def log(self, ctx: Context, text: str, code: str | None) -> LogEntry:
         """The line as it stands in the log: of the mission that is named, else of that whose thread this is, else of
-        the only open one, else of the station. Raises NotFound, and for a mission that is closed UsageError."""
+        the only open one, else of the station. Raises NotFound."""
         async with self._store.session(ctx.station) as session:
             entry_id = self._line(ctx, None, text).id
             if await rows.entry_by_id(session, entry_id) is None:

@@ -188,7 +188,7 @@ def test_an_answer_that_is_no_success_says_what_becomes_of_the_message(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_that_fails_may_have_made_what_it_was_to_make(status: int) -> None:
-    assert type(failure_of(status, {}, b"<html>", creates=True)) is Unknown
+    assert type(failure_of(status, {}, b"<html>", writes=True)) is Unknown
     assert type(failure_of(status, {}, b"<html>")) is NotSent
 
 

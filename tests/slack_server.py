@@ -52,8 +52,8 @@ class Call:
 
 
 class FakeSlack:
-    """The platform. `manners(method, arguments)` may answer None (as usual), or limit, limit-bare, fail, away, hang, drop,
-    `drop-after` (do it, then drop the connection) or an error's name."""
+    """The platform. `manners(method, arguments)` may answer None (as usual), or limit, limit-bare, fail, away, hang,
+    drop, `drop-after` (do it, then drop the connection) or an error's name."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
@@ -180,7 +180,9 @@ class FakeSlack:
             headers = {"Retry-After": str(self.retry_after)} if manner == "limit" else {}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
         if manner in ("fail", "away"):
-            return web.Response(status=500 if manner == "fail" else 503, text="<html>upstream</html>", content_type="text/html")
+            return web.Response(
+                status=500 if manner == "fail" else 503, text="<html>upstream</html>", content_type="text/html"
+            )
         if manner == "hang":
             await asyncio.Event().wait()
         if manner == "drop":

@@ -60,7 +60,7 @@ UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
 """Seconds before another copy of a card that may be shown already. A short failure costs a moment; a long one is
 outlasted, until the card's deadline, with few copies."""
 LOOKED_UP_PAUSES: Final = (1.0, 10.0, 60.0, 60.0)
-"""The same where the platform is asked first, and no copy is shown: as many, so that what comes behind waits no longer."""
+"""The same where the platform is asked first, and no copy is shown. As many, for what comes behind."""
 # What comes behind a card that has come to the last of its pauses does not wait along.
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 # What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it

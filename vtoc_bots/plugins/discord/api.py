@@ -39,9 +39,9 @@ class Upload:
 class DiscordApi:
     """Calls of one application's bot.
 
-    Every method raises NotSent (certainly not done, or only a question), Unknown (the connection ended meanwhile, or the
-    server failed where something was to be done), RateLimited or DiscordRefused. Nothing is tried
-    twice and nothing waits: core decides when to try again.
+    Every method raises NotSent (certainly not done, or only a question), Unknown (the connection ended meanwhile, or
+    the server failed where something was to be done), RateLimited or DiscordRefused. Nothing is tried twice and nothing
+    waits: core decides when to try again.
     """
 
     def __init__(self, base_url: str, token: str, app_id: str, clock: Clock) -> None:

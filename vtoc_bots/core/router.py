@@ -218,13 +218,11 @@ class Router:
             if answer == CANCEL:
                 return None, Card.of("", "Cancelled.")
             return await self._asking.read(message), None
+        end_dialog(ctx.effects, message, dialog)
         try:
-            given = {**dialog.given, dialog.asked: answer.strip()}
-            call = await self._asking.completed(dialog.command, given, message)
+            return await self._asking.of_dialog(message, dialog, answer), None
         except InvalidValues as error:
             return None, ask_again(ctx.effects, message, dialog, self._asking.spec(dialog.command), error)
-        end_dialog(ctx.effects, message, dialog)
-        return Asked(call), None
 
     def _lacking(self, ctx: Context, asked: Asked, missing: MissingArguments) -> Card | None:
         """Ask for what a command lacks, as the conversation's platform can."""
@@ -237,7 +235,7 @@ class Router:
             case "form":
                 return None  # it is open on the person's screen
             case "dialog":
-                return ask_next(ctx.effects, ctx.message, missing)
+                return ask_next(ctx.effects, ctx.message, missing, asked.once)
             case _:
                 return lacking_card(missing, asked.text if ctx.asked_by == "button" else "")
 

@@ -14,6 +14,9 @@ from vtoc_bots.core.transports import ReportsHealth, Transport
 from vtoc_bots.core.web.health import Health
 
 TRANSPORT: Final = "transport."
+"""What the names of a chat platform's parts begin with."""
+MENU: Final = ".menu"
+"""And that of the part which publishes commands in the platform's menus ends so."""
 
 
 def register_transport(health: Health, name: str, transport: Transport | None, failing: Mapping[str, str]) -> None:
@@ -23,7 +26,11 @@ def register_transport(health: Health, name: str, transport: Transport | None, f
         broken = failing.get(f"{TRANSPORT}{name}")
         if broken is not None:
             raise VtocError(broken)
-        return await transport.probe() if isinstance(transport, ReportsHealth) else None
+        told = await transport.probe() if isinstance(transport, ReportsHealth) else None
+        unpublished = failing.get(f"{TRANSPORT}{name}{MENU}")
+        if unpublished is not None:
+            raise VtocError(f"its menus are not published: {unpublished}")
+        return told
 
     health.register(f"{TRANSPORT}{name}", platform, required=False)
 

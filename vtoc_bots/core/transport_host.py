@@ -25,7 +25,7 @@ from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.outbox import Deliverer
 from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
-from vtoc_bots.core.probes import TRANSPORT, register_transport
+from vtoc_bots.core.probes import MENU, TRANSPORT, register_transport
 from vtoc_bots.core.queue import DELIVER, Hint, Lane
 from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
@@ -137,7 +137,8 @@ class TransportHost:
                 await publisher.publish(tuple(self._commands))
                 await asyncio.Event().wait()  # and keep others from doing it too
 
-            self._parts.hold(f"publish.{spec.name}", publish)
+            held = self._parts.singleton(f"publish.{spec.name}", publish)
+            self._parts.forever(f"{TRANSPORT}{spec.name}{MENU}", held.run)
 
     def _inbox(self, spec: TransportSpec, transport: Transport) -> TransportInbox:
         queue = spec.queue or spec.name

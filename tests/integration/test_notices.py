@@ -154,7 +154,7 @@ class _Refused:
         raise StartupError(SICK)
 
     async def publish(self, commands: Sequence[CommandSpec]) -> None:
-        raise NotSent(SICK)
+        raise NotSent("sick: it is not running")
 
     async def send(self, outbound: Outbound) -> Receipt:
         raise AssertionError

@@ -14,7 +14,7 @@ from vtoc_bots.core.alarms import Alarms
 from vtoc_bots.core.asking import Asking
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.commands import Commands
-from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.errors import NotSent, VtocError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.leases import LeaseKeeper
@@ -128,17 +128,24 @@ class TransportHost:
 
     def _run(self, spec: TransportSpec, transport: Transport) -> None:
         inbox = self._inbox(spec, transport)
-        self._parts.forever(f"{TRANSPORT}{spec.name}", lambda: transport.run(inbox))
+        name = f"{TRANSPORT}{spec.name}"
+        self._parts.forever(name, lambda: transport.run(inbox))
         register_transport(self._health, spec.name, transport, self._parts.failing)
         if isinstance(transport, PublishesCommands):
             publisher = transport
 
             async def publish(epoch: int) -> None:
-                await publisher.publish(tuple(self._commands))
+                try:
+                    await publisher.publish(tuple(self._commands))
+                except VtocError:
+                    broken = self._parts.failing.get(name)
+                    if broken is None:
+                        raise
+                    raise NotSent(broken) from None  # the platform itself is out: that is why
                 await asyncio.Event().wait()  # and keep others from doing it too
 
             held = self._parts.singleton(f"publish.{spec.name}", publish)
-            self._parts.forever(f"{TRANSPORT}{spec.name}{MENU}", held.run)
+            self._parts.forever(f"{name}{MENU}", held.run)
 
     def _inbox(self, spec: TransportSpec, transport: Transport) -> TransportInbox:
         queue = spec.queue or spec.name

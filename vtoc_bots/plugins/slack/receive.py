@@ -13,7 +13,6 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
-from slack_sdk.web.async_client import AsyncWebClient
 
 from vtoc_bots import (
     Attachment,
@@ -185,14 +184,14 @@ class _Accepting(AsyncMiddleware):
         return await self._answer(req.body, req.headers.get("x-slack-retry-num", (None,))[0])
 
 
-def accepting_app(receiver: Receiver, token: str, base_url: str) -> AsyncApp:
+def accepting_app(receiver: Receiver, token: str) -> AsyncApp:
     """A Bolt app whose first middleware is the last one. Signatures are verified before it, see `routes.py`."""
     log = logging.getLogger("vtoc_bots.slack.bolt")
     log.setLevel(logging.WARNING)  # what Bolt logs below that has payloads in it
     return AsyncApp(
         name="vtoc-bots",
         logger=log,
-        client=AsyncWebClient(token, base_url, retry_handlers=[]),
+        token=token,
         before_authorize=_Accepting(receiver.answer),
         request_verification_enabled=False,
         ssl_check_enabled=False,

@@ -62,7 +62,7 @@ class SlackTransport:
         )
         self._receiver = Receiver(context, self._monitor)
         token = _secret(settings.bot_token)
-        self._app = accepting_app(self._receiver, token, settings.api_base_url)
+        self._app = accepting_app(self._receiver, token)
         self._sender = SlackSender(context)
         self._api: SlackApi | None = None
         self._socket: SocketMode | None = None

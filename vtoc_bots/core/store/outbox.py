@@ -61,7 +61,7 @@ UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
 outlasted, until the card's deadline, with few copies."""
 LOOKED_UP_PAUSES: Final = (1.0, 10.0, 60.0, 60.0)
 """The same where the platform is asked first, and no copy is shown. As many, for what comes behind."""
-# What comes behind a card that has come to the last of its pauses does not wait along, nor for an edit: it has its place.
+# What comes behind a card that has come to the last of its pauses does not wait along, nor for an edit.
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 # What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it
 # (their beginning is on disk before they send), that process knows better.

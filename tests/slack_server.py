@@ -76,6 +76,9 @@ class FakeSlack:
         self.tickets: set[str] = set()
         self.acknowledged: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.says_hello = True
+        self.answers_pings = True
+        self.strangers = 0
+        """Connections of the app that other programs have."""
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._is_away = False
@@ -389,10 +392,10 @@ class FakeSlack:
         if ticket not in self.tickets:
             raise web.HTTPForbidden
         self.tickets.remove(ticket)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         if self.says_hello:
-            await socket.send_json({"type": "hello", "num_connections": len(self.sockets) + 1})
+            await socket.send_json({"type": "hello", "num_connections": len(self.sockets) + 1 + self.strangers})
         self.sockets.append(socket)
         async for received in socket:
             if received.type is WSMsgType.TEXT:

@@ -167,6 +167,10 @@ class TransportHost:
         async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
             await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
 
+        async def holders(prefix: str) -> Sequence[str]:
+            whole = f"{TRANSPORT}{spec.name}."
+            return [row.name.removeprefix(whole) for row in await self._parts.leases.live(whole + prefix)]
+
         async def notice(card: Card, key: str) -> None:
             await self._notices.send(self._settings.station.slug, card, f"notice:{spec.name}:{key}")
 
@@ -176,6 +180,7 @@ class TransportHost:
             blobs=self._blobs,
             data_dir=self._settings.data_dir,
             hold=hold,
+            holders=holders,
             notice=notice,
             link=self._links.address,
             address=self._address,

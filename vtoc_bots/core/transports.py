@@ -180,6 +180,11 @@ async def forgetful(name: str, value: str | None = None) -> str | None:
     return value
 
 
+async def nobody(prefix: str) -> Sequence[str]:
+    """A `holders` where nobody holds anything."""
+    return ()
+
+
 async def everybody(message: Message) -> bool:
     """A `knows` that knows everybody."""
     return True
@@ -201,6 +206,9 @@ class TransportContext:
     things (``notices`` in stations.yml); once for each key."""
     link: Callable[[str, str, str], str | None]
     """``link(blob, name, content_type)``: a signed address of a stored file for a day, None where we have none."""
+    holders: Callable[[str], Awaitable[Sequence[str]]] = nobody
+    """``await holders(prefix)``: the names of this transport's leases that begin so and are held now, anywhere in the
+    installation. Raises TransientError where nobody can say now."""
     address: Callable[[], str | None] = lambda: None
     """Where this process's web server answers, once it does."""
     recall: Callable[..., Awaitable[str | None]] = forgetful

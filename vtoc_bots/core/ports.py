@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -363,6 +363,11 @@ class Services(Protocol):
     async def notice(self, station: Station, card: Card, key: str) -> None:
         """Send a card to the conversations where the station is told of things (``notices`` in stations.yml); once for
         each key."""
+        ...
+
+    async def forget(self, transport: str, workspace: str, user_id: str, notices: Sequence[str]) -> None:
+        """Take out of what is kept for a while what an account said that was not said to us, and what the `notices` of
+        these keys told of it. What a plugin has stored itself it deletes itself."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtoc_bots.core.access import Station
@@ -11,6 +11,7 @@ from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.ports import Agents, Blobs, Deputy, Telemetry, Tools
+from vtoc_bots.core.store.forgetting import Forgetting
 from vtoc_bots.core.store.pool import Store
 
 
@@ -43,3 +44,9 @@ class SharedServices:
     async def notice(self, station: Station, card: Card, key: str) -> None:
         """Tell the station's notice conversations, once for each key."""
         await self._notices.send(station.slug, card, f"notice:{key}")
+
+    async def forget(self, transport: str, workspace: str, user_id: str, notices: Sequence[str]) -> None:
+        """Take out what the engine holds of an account's words."""
+        forgetting = Forgetting(self._store)
+        await forgetting.words(transport, workspace, user_id)
+        await forgetting.notices([f"notice:{key}" for key in notices])

@@ -10,6 +10,7 @@ import orjson
 
 from vtoc_bots import Card, Context, Fields, Severity, command
 from vtoc_bots.plugins.slack.signals import highest
+from vtoc_bots.plugins.slack.wire import TRANSPORT
 
 QUIET: Final = timedelta(minutes=10)
 """The same signal alerts once in this time."""
@@ -41,6 +42,7 @@ RETURNING entity_id
 _FORGET_EVENTS: Final = """
 DELETE FROM {schema}.telemetry_events e USING {schema}.telemetry_sources s
 WHERE s.id = e.source_id AND s.source_type = 'slack' AND e.entity_namespace = 'slack' AND e.entity_id = $1
+RETURNING e.payload ->> 'workspace' AS workspace, e.payload ->> 'event_id' AS event
 """
 
 
@@ -79,7 +81,7 @@ async def slack_event(ctx: Context, document: str) -> Card | None:
             if claimed is not None:
                 fresh.append(signal)
     if fresh:
-        await ctx.services.notice(ctx.station, alert_card(seen, fresh), f"slack:{seen['workspace']}:{seen['event_id']}")
+        await ctx.services.notice(ctx.station, alert_card(seen, fresh), _alert_key(seen["workspace"], seen["event_id"]))
     return None
 
 
@@ -88,9 +90,17 @@ async def slack_forget(ctx: Context, user: str) -> Card:
     """Delete everything that was stored of a Slack user in monitored channels, at a workspace admin's request."""
     user_id = user.strip().removeprefix("@").upper()
     async with ctx.services.session(ctx.station) as session:
-        count = await session.execute(_FORGET_EVENTS.format(schema=session.schema), user_id)
+        gone = await session.fetch(_FORGET_EVENTS.format(schema=session.schema), user_id)
+    count = len(gone)
+    for workspace in {row["workspace"] for row in gone} | {ctx.message.sender.workspace}:
+        told = [_alert_key(workspace, row["event"]) for row in gone if row["workspace"] == workspace]
+        await ctx.services.forget(TRANSPORT, workspace, user_id, told)
     records = "record" if count == 1 else "records"
     return Card.of("Deleted", f"{count} {records} of {user_id} at {ctx.station.callsign}.", severity=Severity.GOOD)
+
+
+def _alert_key(workspace: str, event: str) -> str:
+    return f"slack:{workspace}:{event}"
 
 
 def alert_card(seen: dict[str, Any], signals: list[dict[str, Any]]) -> Card:

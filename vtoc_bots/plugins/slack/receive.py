@@ -98,7 +98,7 @@ class Receiver:
         match body.get("type"):
             case "event_callback":
                 said, seen = message_from_event(body, me, now), self._monitor.message_from_event(body, me)
-                if said is not None and not said.mentions_us:
+                if said is not None and (not said.mentions_us or self._monitor.watches(said.conversation.channel)):
                     said = self._monitor.redacted(said)
                 return [message for message in (said, seen) if message is not None]
             case "block_actions":

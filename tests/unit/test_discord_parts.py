@@ -168,6 +168,7 @@ NESTED = {
         (403, {"code": 50013, "message": "Missing Permissions"}, DiscordRefused, "lacks a permission"),
         (404, {"code": 10003, "message": "Unknown Channel"}, DiscordRefused, "the channel is gone"),
         (404, {}, DiscordRefused, "it answered 404"),
+        (400, {"code": 40060, "message": "Already acknowledged"}, DiscordRefused, "by another program"),
         (401, {"code": 0, "message": "401: Unauthorized"}, TokenRefused, "Reset Token"),
         (401, {"code": 50027, "message": "Invalid Webhook Token"}, DiscordRefused, "50027"),
         (500, {}, NotSent, "500"),

@@ -42,6 +42,7 @@ _WORDS: Final[Mapping[int, str]] = MappingProxyType(
         50083: "the thread is archived",
         160005: "the thread is locked",
         40005: "it is too large",
+        ALREADY_ANSWERED: "it was answered already, before a restart or by another program with this bot's token",
         20009: "Discord takes it for explicit content",
         240000: "Discord or the server blocks words in it",
         200000: "the server's AutoMod blocks words in it",

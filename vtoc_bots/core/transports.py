@@ -204,8 +204,9 @@ class TransportContext:
     notice: Callable[[Card, str], Awaitable[None]]
     """``await notice(card, key)`` sends a card to the conversations where this process's station is told of such
     things (``notices`` in stations.yml); once for each key."""
-    link: Callable[[str, str, str], str | None]
-    """``link(blob, name, content_type)``: a signed address of a stored file for a day, None where we have none."""
+    link: Callable[[str, str, str], Awaitable[str | None]]
+    """``await link(blob, name, content_type)``: a signed address of a stored file for a day, None where none can be
+    given. It may take some seconds, for the file may be put where people can reach it: ask for what needs one."""
     holders: Callable[[str], Awaitable[Sequence[str]]] = nobody
     """``await holders(prefix)``: the names of this transport's leases that begin so and are held now, anywhere in the
     installation. Raises TransientError where nobody can say now."""

@@ -219,6 +219,8 @@ class ActionSpec:
     """What it sends to whom outside, in words, for the dry-run plan; None when it only reads or computes."""
     lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
     """Opened with the data folder before the first call in a process, and closed at its end: for pools and clients."""
+    in_chat: bool = False
+    """Whether it works for nobody but an operator who asked in a chat: other programs are not offered it."""
 
 
 class Policy(Protocol):

@@ -23,7 +23,12 @@ def agent_actions(
 ) -> tuple[ActionSpec, ...]:
     """The actions over a model."""
 
-    @action("agent.answer", level="observer", sends="the question and what is looked up for it, to the language model")
+    @action(
+        "agent.answer",
+        level="observer",
+        sends="the question and what is looked up for it, to the language model",
+        in_chat=True,
+    )
     async def answer(
         ctx: ActionContext,
         question: str,

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.ids import new_id, parse_short_id, short_id
     from vtoc_bots.core.loader import PluginManifest
+    from vtoc_bots.core.media_types import media_type
     from vtoc_bots.core.messages import (
         Attachment,
         ConversationId,
@@ -185,8 +186,8 @@ __all__ = [
     "TrackSource", "TransientError", "Transport", "TransportContext", "TransportSpec", "Uncertain", "Unknown",
     "UsageError", "Verb", "Verdict", "Viewer", "VtocError", "action", "bearing_deg", "check_signature", "check_size",
     "check_times", "command", "command_card", "distance_m", "downloaded", "feet", "hookimpl", "knots", "list_card",
-    "markup", "new_id", "nm", "origin_of", "parse_short_id", "read_body", "read_events", "read_tracks", "short_id",
-    "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
+    "markup", "media_type", "new_id", "nm", "origin_of", "parse_short_id", "read_body", "read_events", "read_tracks",
+    "short_id", "staleness", "store_blob", "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
 
@@ -226,6 +227,7 @@ _HOMES = {
         "BlobRef EventSet Picture TrackSet read_events read_tracks store_blob store_events store_tracks"
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
+    "media_types": "media_type",
     "ports": (
         "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Observer OpenContext"
         " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools Verb"

@@ -178,6 +178,31 @@ async def test_a_file_over_the_limit_is_refused(api: Api) -> None:
     assert caught.value.status == 413
 
 
+@pytest.mark.parametrize(
+    "kind", ["", "png", "image/png\r\nSet-Cookie: a=b", "image/p\x01ng", "imäge/png", "a/" + "b" * 300]
+)
+async def test_a_file_of_no_type_is_refused(api: Api, kind: str) -> None:
+    with pytest.raises(Declined, match="no media type") as caught:
+        await Chat(api, "operator").server.ask("attachments.create", name="x", size=3, mime_type=kind)
+    assert caught.value.status == 400
+
+
+async def test_a_files_name_can_not_write_headers(api: Api) -> None:
+    name = "a\r\nSet-Cookie: a=b\u0000\u202e.html"
+    params = {"name": name, "size": 3, "mime_type": "text/html; charset=utf-8"}
+    headers = {"Authorization": f"Bearer {api.tokens['operator']}"}
+    asked = {"type": "attachments.create", "params": params}  # by itself: our own client sends no NUL
+    async with api.session.post(f"{api.centre.runtime.address}/chatkit", json=asked, headers=headers) as answer:
+        made = await answer.json()
+    url = f"{api.centre.runtime.address}/chatkit/files/{made['id']}"
+    async with api.session.put(url, data=b"abc") as answer:
+        assert answer.status == 204
+    async with api.session.get(url) as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''a%20Set-Cookie")
+        assert not answer.cookies
+
+
 async def test_what_could_not_be_accepted_is_told_and_accepted_when_it_is_retried(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

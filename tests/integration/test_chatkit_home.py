@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import time
@@ -167,9 +168,19 @@ async def test_a_file_is_uploaded_once_and_comes_with_the_message(api: Api) -> N
     assert item["attachments"][0]["thread_id"] == events[0]["thread"]["id"]
     assert "metadata" not in item["attachments"][0]
     row = await api.centre.row("SELECT body FROM vtoc_engine.inbox")
-    assert row["body"]["attachments"][0][0:3] == ["chart.png", "image/png", len(PNG)]
+    blob = hashlib.sha256(PNG).hexdigest()
+    assert row["body"]["attachments"] == [["chart.png", "image/png", len(PNG), None, blob, None]]
     theirs = [event async for event in Chat(api, "lead").server.events("threads.create", input=said)]
     assert theirs[-1]["type"] == "error", "somebody else's file was taken"
+
+
+async def test_a_file_that_was_never_uploaded_is_told(api: Api) -> None:
+    chat = Chat(api, "operator")
+    made = await chat.server.ask("attachments.create", name="a.txt", size=3, mime_type="text/plain")
+    content = [{"type": "input_text", "text": "/status"}]
+    said = {"content": content, "attachments": [made["id"]], "inference_options": {}}
+    events = await chat.all(chat.server.events("threads.create", input=said))
+    assert "`a.txt` was not taken: its bytes were not uploaded." in words(events)
 
 
 async def test_a_file_over_the_limit_is_refused(api: Api) -> None:

@@ -190,7 +190,9 @@ class PostgresStore(Store[Request], AttachmentStore[Request]):
         for file_id in ids:
             row = await self.rows.file(context.viewer, file_id)
             facts = orjson.loads(row["body"])
-            found.append(MessageFile(facts["name"], facts["mime_type"], row["size"], blob=row["blob"]))
+            blob = row["blob"]
+            problem = None if blob is not None else "its bytes were not uploaded"
+            found.append(MessageFile(facts["name"], facts["mime_type"], row["size"], blob=blob, problem=problem))
         return tuple(found)
 
 

@@ -34,7 +34,11 @@ SELECT id FROM stopped
 _STEPS: Final = """SELECT step, index, state, tries, error, due_at, started_at, finished_at
     FROM vtoc_engine.steps WHERE run_id = $1 ORDER BY index"""
 _STORY: Final = """
-SELECT at, actor, event, subject, detail FROM vtoc_engine.audit
+SELECT at, actor, event, subject, detail, EXISTS (
+    SELECT FROM vtoc_engine.runs r
+    WHERE r.correlation_id = a.correlation_id AND r.private AND r.operator_id IS DISTINCT FROM $4
+) AS of_others
+FROM vtoc_engine.audit a
 WHERE correlation_id IN (
     SELECT id FROM vtoc_engine.inbox WHERE right(id::text, 10) = $1
     UNION SELECT correlation_id FROM vtoc_engine.runs WHERE right(id::text, 10) = $1
@@ -187,9 +191,12 @@ class RunViews:
         """Cancel it; False when it had ended."""
         return await self._store.fetchrow(_CANCEL, run_id, by, idempotent=True) is not None
 
-    async def story(self, bits: int, station: str, everywhere: bool) -> list[Row]:
-        """What the audit holds under the id of a message, run or approval, oldest first."""
-        return await self._store.fetch(_STORY, f"{bits:010x}", station, everywhere)
+    async def story(self, bits: int, station: str, everywhere: bool, viewer: UUID) -> list[Row]:
+        """What the audit holds under the id of a message, run or approval, oldest first.
+
+        `of_others` says that it belongs to a private run which somebody else asked for.
+        """
+        return await self._store.fetch(_STORY, f"{bits:010x}", station, everywhere, viewer)
 
     async def counts(self, station: str) -> Row:
         """active_runs, open_approvals, waiting_messages, unsent."""

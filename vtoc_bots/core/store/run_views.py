@@ -34,11 +34,10 @@ SELECT id FROM stopped
 _STEPS: Final = """SELECT step, index, state, tries, error, due_at, started_at, finished_at
     FROM vtoc_engine.steps WHERE run_id = $1 ORDER BY index"""
 _STORY: Final = """
-SELECT at, actor, event, subject, detail, EXISTS (
-    SELECT FROM vtoc_engine.runs r
-    WHERE r.correlation_id = a.correlation_id AND r.private AND r.operator_id IS DISTINCT FROM $4
+SELECT at, actor, event, subject, detail, correlation_id IN (
+    SELECT r.correlation_id FROM vtoc_engine.runs r WHERE r.private AND r.operator_id IS DISTINCT FROM $4
 ) AS of_others
-FROM vtoc_engine.audit a
+FROM vtoc_engine.audit
 WHERE correlation_id IN (
     SELECT id FROM vtoc_engine.inbox WHERE right(id::text, 10) = $1
     UNION SELECT correlation_id FROM vtoc_engine.runs WHERE right(id::text, 10) = $1

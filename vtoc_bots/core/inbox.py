@@ -85,7 +85,7 @@ class TransportInbox:
             private, replaces = await self._asks.manner(message)
         accepted = await self._store(message, "form" if form else self._asked_by)
         if form is None or accepted.message_id is None:
-            return replace(accepted, private=private, replaces=replaces)
+            return replace(accepted, private=private, replaces=replaces) if private or replaces else accepted
         return OpenForm(replace(form, token=accepted.message_id.hex), accepted.message_id)
 
     async def unopened(self, message: Message) -> Accepted:

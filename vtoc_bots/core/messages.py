@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from vtoc_bots.core.cards import Card
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9@#.+\-_~]*")
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -29,7 +31,7 @@ class ConversationId:
         parts = [self.transport, self.account, self.channel]
         if self.thread is not None:
             parts.append(self.thread)
-        return ":".join(quote(part, safe="@#.+-_") for part in parts)
+        return ":".join([part if _PLAIN.fullmatch(part) else quote(part, safe="@#.+-_") for part in parts])
 
     @classmethod
     def parse(cls, text: str) -> ConversationId:

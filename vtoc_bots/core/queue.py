@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+import orjson
 import structlog
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
@@ -19,6 +20,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.models import Job
 from pgqueuer.domain.settings import DBSettings, Durability
 from pgqueuer.domain.types import Channel
+from pgqueuer.ports.driver import NotifyCallback
 
 from vtoc_bots.core.errors import LostLease, TransientError
 from vtoc_bots.core.observe.metrics import Metrics
@@ -219,7 +221,7 @@ class Worker:
         try:
             settings = database_settings()
             queries = Queries(
-                AsyncpgDriver(connection),
+                _Driver(connection, frozenset(lane.work)),
                 qbe=QueryBuilderEnvironment(settings),
                 qbq=QueryQueueBuilder(settings),
                 qbs=QuerySchedulerBuilder(settings),
@@ -247,6 +249,24 @@ class Worker:
         finally:
             self._managers.pop(lane.name, None)
             await _close(connection)
+
+
+class _Driver(AsyncpgDriver):
+    """PgQueuer's, without the notices of jobs that are for other lanes: each would cost four statements in vain."""
+
+    def __init__(self, connection: asyncpg.Connection, entrypoints: frozenset[str]) -> None:
+        super().__init__(connection)
+        self._entrypoints = entrypoints
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        """Hand on what concerns the lane: its own jobs, and every notice that is not of jobs."""
+
+        def heard(payload: str | bytes | bytearray) -> None:
+            whose = orjson.loads(payload).get("entrypoints")
+            if whose is None or not self._entrypoints.isdisjoint(whose):
+                callback(payload)
+
+        await super().add_listener(channel, heard)
 
 
 def connection_ended(connection: asyncpg.Connection) -> asyncio.Event:

@@ -13,7 +13,7 @@ from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store.connection import connect
 from vtoc_bots.core.store.urls import ROLES, DatabaseUrl, DatabaseUrls
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest migration; a test compares it with Alembic's."""
 
 VERSION_TABLE: Final = "schema_version"

@@ -42,33 +42,34 @@ def message_from_event(
         return None
     channel, thread = _text(event, "channel"), _text(event, "thread_id", required=False)
     slug, station = channel.lower().replace("_", "-"), _text(event, "station", required=False)
-    shared: dict[str, Any] = {
-        "transport": TRANSPORT,
-        "account": account,
-        "event_id": _event_id(event, bare_id),
-        "conversation": ConversationId(TRANSPORT, account, slug, thread or None),
-        "sender": _sender(event.get("user"), account),
-        "station_names": (slug, station) if station else (slug,),
-        "sent_at": _moment(event.get("created_at")),
-        "message_ref": thread or None,
-        "trace": trace,
-    }
-    if kind == _ACTION:
-        return Message(**shared, kind=MessageKind.BUTTON, token=_token(event.get("action")))
-    said = event.get("text")
+    pressed = kind == _ACTION
+    text, heard = ("", False) if pressed else _words(event.get("text"))
+    return Message(
+        transport=TRANSPORT,
+        account=account,
+        event_id=_event_id(event, bare_id),
+        conversation=ConversationId(TRANSPORT, account, slug, thread or None),
+        sender=_sender(event.get("user"), account),
+        text=text,
+        kind=MessageKind.BUTTON if pressed else MessageKind.TEXT,
+        arguments={"channel": slug, "thread": thread} if heard else {},
+        token=_token(event.get("action")) if pressed else None,
+        message_ref=thread or None,
+        attachments=() if pressed else _attachments(event.get("attachments")),
+        sent_at=_moment(event.get("created_at")),
+        edited=kind == "message.updated",
+        station_names=(slug, station) if station else (slug,),
+        overheard=SAID if heard else None,
+        trace=trace,
+    )
+
+
+def _words(said: Any) -> tuple[str, bool]:
+    """A message's text, and whether it is one for the log: no command."""
     if not isinstance(said, str):
         raise Malformed("text must be a text")
     text = command_text(said)
-    heard: dict[str, Any] = (
-        {} if is_command(text) else {"overheard": SAID, "arguments": {"channel": slug, "thread": thread}}
-    )
-    return Message(
-        **shared,
-        text=text,
-        attachments=_attachments(event.get("attachments")),
-        edited=kind == "message.updated",
-        **heard,
-    )
+    return text, not is_command(text)
 
 
 def command_text(text: str) -> str:

@@ -185,11 +185,19 @@ class _Accepting(AsyncMiddleware):
         return await self._answer(req.body, req.headers.get("x-slack-retry-num", (None,))[0])
 
 
+class _App(AsyncApp):
+    """Bolt's app without a client of its own for each request, which is most of what Bolt costs us: the one middleware
+    looks at the body alone."""
+
+    def _init_context(self, req: AsyncBoltRequest) -> None:
+        """Nothing but what is in the request."""
+
+
 def accepting_app(receiver: Receiver, token: str, base_url: str) -> AsyncApp:
     """A Bolt app whose first middleware is the last one. Signatures are verified before it, see `routes.py`."""
     log = logging.getLogger("vtoc_bots.slack.bolt")
     log.setLevel(logging.WARNING)  # what Bolt logs below that has payloads in it
-    return AsyncApp(
+    return _App(
         name="vtoc-bots",
         logger=log,
         client=AsyncWebClient(token, base_url, retry_handlers=[]),

@@ -161,8 +161,10 @@ def _addressed(text: str, message: Mapping[str, Any], me: Me) -> tuple[str, bool
 
 def _without_mention(text: str, me: Me) -> tuple[bool, str]:
     """Whether we are mentioned, and the text without our name at its beginning or end."""
+    if "@" not in text or not me.username:
+        return False, text
     name = rf"@{re.escape(me.username)}(?!\w)"
-    if not me.username or re.search(rf"(?<!\w){name}", text, re.IGNORECASE) is None:
+    if re.search(rf"(?<!\w){name}", text, re.IGNORECASE) is None:
         return False, text
     text = re.sub(rf"\A\s*{name}[\s,:]*", "", text, count=1, flags=re.IGNORECASE)
     return True, re.sub(rf"\s+{name}\s*\Z", "", text, count=1, flags=re.IGNORECASE)

@@ -221,6 +221,8 @@ class ActionSpec:
     """Opened with the data folder before the first call in a process, and closed at its end: for pools and clients."""
     in_chat: bool = False
     """Whether it works for nobody but an operator who asked in a chat: other programs are not offered it."""
+    probe: Callable[[Clock], Awaitable[str | None]] | None = None
+    """What health says of what it needs, or VtocError with what is wrong with that; called within its lifespan."""
 
 
 class Policy(Protocol):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from vtoc_bots import ActionContext, ActionSpec, Block, Button, Buttons, Card, Severity, Text, UsageError, action
+from vtoc_bots import ActionContext, ActionSpec, Block, Button, Buttons, Card, Clock, Severity, Text, UsageError, action
 from vtoc_bots.plugins.agent.model import Model
 from vtoc_bots.plugins.agent.settings import AgentSettings
 from vtoc_bots.plugins.agent.talk import Answer, Budget, Talk
@@ -19,7 +19,10 @@ LONGEST_ANSWER: Final = 6_000
 
 
 def agent_actions(
-    model: Model, settings: AgentSettings, lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
+    model: Model,
+    settings: AgentSettings,
+    lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None,
+    probe: Callable[[Clock], Awaitable[str | None]] | None = None,
 ) -> tuple[ActionSpec, ...]:
     """The actions over a model."""
 
@@ -46,7 +49,7 @@ def agent_actions(
         )
         return await Talk(ctx, model, question, budget).go()
 
-    return replace(answer, lifespan=lifespan), card
+    return replace(answer, lifespan=lifespan, probe=probe), card
 
 
 @action("agent.card")

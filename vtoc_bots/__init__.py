@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.commands.spec import CommandSpec
     from vtoc_bots.core.context import Context
     from vtoc_bots.core.elsewhere import Elsewhere
-    from vtoc_bots.core.errands import Errand, Looked, Proposal
+    from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -172,7 +172,7 @@ __all__ = [
     "BlobRef", "Blobs", "Block", "Box", "Busy", "Button", "Buttons", "Caller", "Caps", "Capture", "CaptureFeed", "Card",
     "ChatKitOrganisation", "ChatKitServer", "Choices", "Circle", "Clock", "CommandName", "CommandSpec", "ConfigError",
     "ConflatingQueue", "Connector", "ConnectorSpec", "Context", "ConversationId", "Decision", "Declined",
-    "DecodeCounts", "Decoder", "DecodesDocuments", "Deputy", "Diagnosis", "Distance", "Divider", "Duration",
+    "DecodeCounts", "Decoder", "DecodesDocuments", "Deputy", "Diagnosis", "Distance", "Divider", "Duration", "Earlier",
     "Elsewhere", "Errand", "EventSet", "Fields", "File", "FilePoller", "Forbidden", "Form", "FormField", "HttpPoller",
     "HttpUrl", "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed", "Looked", "LooksUpReceipts",
     "MergeSettings", "Message", "MessageKind", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator",
@@ -196,7 +196,7 @@ _HOMES = {
     "attachments": "Attachments check_size downloaded origin_of",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "elsewhere": "Elsewhere",
-    "errands": "Errand Looked Proposal",
+    "errands": "Earlier Errand Looked Proposal",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
-from vtoc_bots.core.errands import Errand, Looked, Proposal
+from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -325,6 +325,10 @@ class Deputy(Protocol):
 
         Every call is audited, refused ones too. Raises Forbidden, NotFound, UsageError and what the command raises.
         """
+        ...
+
+    async def earlier(self, ctx: ActionContext, most: int) -> list[Earlier]:
+        """What the person asked and was answered here in the last half hour, the newest last. Raises Forbidden."""
         ...
 
 

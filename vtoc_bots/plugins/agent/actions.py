@@ -38,8 +38,12 @@ def agent_actions(
         calls: int | None = None,
         tokens: int | None = None,
         within: timedelta | None = None,
+        follows: bool = False,
     ) -> Answer:
-        """Answer a question with the asker's rights: look things up, and propose what does more."""
+        """Answer a question with the asker's rights: look things up, and propose what does more.
+
+        With `follows` what they asked and were answered just before it belongs to the question.
+        """
         if not question.strip() or len(question) > LONGEST_QUESTION:
             raise UsageError(f"a question has 1 to {LONGEST_QUESTION:,} characters, this has {len(question):,}")
         budget = Budget(
@@ -47,7 +51,7 @@ def agent_actions(
             settings.tokens if tokens is None else tokens,
             settings.seconds if within is None else within.total_seconds(),
         )
-        return await Talk(ctx, model, question, budget).go()
+        return await Talk(ctx, model, question, budget, follows=follows).go()
 
     return replace(answer, lifespan=lifespan, probe=probe), card
 

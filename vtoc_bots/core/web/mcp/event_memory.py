@@ -57,7 +57,7 @@ class EventMemory:
     ) -> tuple[StreamId, list[tuple[EventId, JSONRPCMessage]]] | None:
         """The stream of an event of that session and what came in it since; None where it isn't held."""
         number = int(event_id) if event_id.isdecimal() and len(event_id) < 20 else 0
-        held = self._of.get(whose, {})
+        held = self._of.get(whose) or OrderedDict()
         known = held.get(number)
         if known is None or known.session != session:
             return None

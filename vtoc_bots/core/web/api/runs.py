@@ -167,7 +167,7 @@ async def watch_run(call: Call, run_id: UUID) -> web.StreamResponse:
     """
     hidden = _is_hidden(call, await _found(call, run_id))
     seen = seen_of(call.request.headers.get("Last-Event-ID"))
-    async with call.parts.watch.watch(run_id) as watcher:
+    async with call.parts.watch.watch(run_id, call.principal.actor) as watcher:
         run = await watcher.next(LOOK_AGAIN_SECONDS)
         if run is not None and seen.has_ended and not events_since(seen, run)[0]:
             return web.Response(status=204)

@@ -9,15 +9,12 @@ import json
 import logging
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import orjson
 import structlog
@@ -28,8 +25,8 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bench.http_load import CONNECTIONS, SECRET, USER, Load, Nowhere, chatkit_request, cpu_seconds, endless, loaded
 from bench.world import ENVIRONMENT, database, percentile
-from vtoc_bots import Accepted
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
@@ -38,44 +35,23 @@ from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
 from vtoc_bots.plugins.slack.routes import PATH, slack_route
 from vtoc_bots.plugins.slack.wire import Me
 
-SECRET, TEAM, USER, BOT = "bench-secret", "T0BENCH001", "U0BENCH001", "U0BOTUSER1"
-CONNECTIONS = 64
+TEAM, BOT = "T0BENCH001", "U0BOTUSER1"
+ORG = "bench"
 SECONDS = 10.0
 ROUND_SECONDS = 3.0
 ROUNDS = 3
-AGAIN_EVERY = 50
-"""Every so many events one is sent again, as Slack does."""
 LATENCY_BAR_MS, BOLT_BAR = 250.0, 1.3
-
-
-@dataclass
-class Load:
-    """What a load got: seconds of each answer, statuses, the ids that were sent, and the server's CPU seconds."""
-
-    waits: list[float] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    sent: set[str] = field(default_factory=set)
-    cpu: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return len(self.waits) / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        """Microseconds of the server's CPU an answer."""
-        return self.cpu / len(self.waits) * 1e6
 
 
 async def run() -> list[str]:
     """Rows of the costs, the throughput beside Bolt's, and ten seconds of the whole runtime; medians of three."""
-    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "stored")}
+    costs: dict[str, list[Load]] = {mode: [] for mode in ("bare", "bolt", "route", "stored", "chatkit")}
     for _ in range(ROUNDS):
         for mode, loads in costs.items():
-            load, _ = await _measured(mode, ROUND_SECONDS)
+            load, told = await _measured(mode, ROUND_SECONDS)
             loads.append(load)
+            if told and told["distinct"] != len(load.sent):
+                raise RuntimeError(f"{mode}: {len(load.sent)} answered well, {told['distinct']} stored")
     cpu = {mode: sorted(load.cpu_us for load in loads)[ROUNDS // 2] for mode, loads in costs.items()}
     rate = {mode: sorted(load.rate for load in loads)[ROUNDS // 2] for mode, loads in costs.items()}
     wholes = [await _measured("whole", SECONDS) for _ in range(ROUNDS)]
@@ -89,9 +65,12 @@ async def run() -> list[str]:
         f"aiohttp, verifying and parsing) | {cpu['route'] / cpu['bare']:.2f} |",
         f"| the same beside Bolt's own | {cpu['route']:.0f} | {cpu['bolt']:.0f} (slack-bolt, acknowledging; bar "
         f"{BOLT_BAR}) | {cpu['route'] / cpu['bolt']:.2f} |",
-        f"| signed Slack events a second, {CONNECTIONS} connections, each committed before its 200 | "
-        f"{rate['stored']:,.0f} | {rate['bolt']:,.0f} (slack-bolt, storing nothing; bar 1) | "
-        f"{rate['stored'] / rate['bolt']:.2f} |",
+        *(
+            f"| signed events a second on {name}'s webhook, {CONNECTIONS} at once, each on disk before its answer | "
+            f"{rate[mode]:,.0f} | {rate['bolt']:,.0f} (slack-bolt, storing nothing; bar 1) | "
+            f"{rate[mode] / rate['bolt']:.2f} |"
+            for name, mode in (("Slack", "stored"), ("ChatKit", "chatkit"))
+        ),
         f"| {CONNECTIONS} concurrent signed Slack events for {SECONDS:.0f} s to a whole process, worker included "
         f"({whole.rate:,.0f} a second, {lost} lost, {doubled} doubled, {wrong} refused): p99 of the 200 (p50 "
         f"{p50:.0f} ms) | {p99:.0f} ms | {LATENCY_BAR_MS:.0f} ms (bar) | {p99 / LATENCY_BAR_MS:.2f} |",
@@ -106,7 +85,7 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     assert server.stdout is not None
     assert server.stdin is not None
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
-    requests = endless(_request)
+    requests = endless(chatkit_request if mode == "chatkit" else _request)
     warm = Load()
     await loaded(port, requests, 0.5, warm)
     load, before = Load(), cpu_seconds(server.pid)
@@ -117,50 +96,6 @@ async def _measured(mode: str, seconds: float) -> tuple[Load, dict[str, Any]]:
     told = json.loads(await asyncio.wait_for(server.stdout.readline(), 120))
     await server.wait()
     return load, told
-
-
-def cpu_seconds(pid: int) -> float:
-    """The CPU seconds that a process has taken, by its own clock: what the system lists of it is in steps of 10 ms."""
-    return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
-
-
-async def loaded(port: int, requests: Iterator[tuple[str, bytes]], seconds: float, load: Load) -> None:
-    """Put a load on a port for that long."""
-    began = time.perf_counter()
-    until = began + seconds
-    await asyncio.gather(*(_connection(port, requests, until, load) for _ in range(CONNECTIONS)))
-    load.seconds = time.perf_counter() - began
-
-
-async def _connection(port: int, requests: Iterator[tuple[str, bytes]], until: float, load: Load) -> None:
-    """Requests one after the other on one connection, as plain as HTTP can be."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until:
-        name, request = next(requests)
-        began = time.perf_counter()
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-        if length:
-            await reader.readexactly(length)
-        load.waits.append(time.perf_counter() - began)
-        status = int(head[9:12])
-        load.statuses[status] += 1
-        if status == 200:
-            load.sent.add(name)
-    writer.close()
-
-
-def endless(make: Callable[[int], tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """Signed events without end, every one new but for those that are sent again."""
-    number, last = 0, ("", b"")
-    while True:
-        number += 1
-        if number % AGAIN_EVERY == 0:
-            yield last
-            continue
-        last = make(number)
-        yield last
 
 
 def _request(number: int) -> tuple[str, bytes]:
@@ -220,15 +155,6 @@ def _bolt(api: str) -> web.RouteDef:
     return web.post(PATH, handle)
 
 
-class Nowhere:
-    """An inbox that stores nothing."""
-
-    accepted = Accepted(UUID(int=0))
-
-    async def accept(self, message: Any) -> Accepted:
-        return self.accepted
-
-
 def _route(api: str) -> web.RouteDef:
     """Ours, with an inbox that stores nothing."""
 
@@ -243,10 +169,10 @@ def _route(api: str) -> web.RouteDef:
 
 
 @asynccontextmanager
-async def _serving(route: web.RouteDef) -> AsyncIterator[int]:
-    """A web server with that route alone; its port."""
+async def _serving(*routes: web.RouteDef) -> AsyncIterator[int]:
+    """A web server with those routes alone; its port."""
     app = web.Application()
-    app.add_routes([route])
+    app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -258,14 +184,20 @@ async def _serving(route: web.RouteDef) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def _web_api() -> AsyncIterator[str]:
-    """The one method of Slack's that is called at start."""
+    """What is called at start: one method of Slack's, and the channels of a ChatKit organisation."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response(
             {"ok": True, "team_id": TEAM, "user_id": BOT, "bot_id": "B0BENCH001", "url": "https://bench.slack.com/"}
         )
 
-    async with _serving(web.post("/api/auth.test", answer)) as port:
+    async def channels(request: web.Request) -> web.Response:
+        return web.json_response([])
+
+    organisation = f"/api/orgs/{ORG}/channels"
+    async with _serving(
+        web.post("/api/auth.test", answer), web.get(organisation, channels), web.post(organisation, channels)
+    ) as port:
         yield f"http://127.0.0.1:{port}/api/"
 
 
@@ -273,8 +205,10 @@ async def _web_api() -> AsyncIterator[str]:
 async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtime]:
     """A process that takes Slack's events, and handles them too where it is a worker."""
     slack = {"SLACK_BOT_TOKEN": "xoxb-bench", "SLACK_SIGNING_SECRET": SECRET, "SLACK_API_BASE_URL": api}
-    where = {"API_PORT": "0", "VTOC_API_HOST": "127.0.0.1"}
-    settings = load_settings(folder / "config", folder, environ={**ENVIRONMENT, **slack, **where})
+    chatkit = {"CHATKIT_WEBHOOK_SECRET": SECRET, "CHATKIT_API_BASE_URL": api, "CHATKIT_ORG_ID": ORG}
+    where = {"API_PORT": "0", "VTOC_API_HOST": "127.0.0.1", "STATION_CALLSIGN": "TOC-S1"}
+    where |= {"POSTGRES_STATION_ROLE": "ops", "CHATKIT_API_KEY": "bench"}
+    settings = load_settings(folder / "config", folder, environ={**ENVIRONMENT, **slack, **chatkit, **where})
     runtime = Runtime(settings, Duties(worker=worker, web=True, sources=False), alone=True)
     task = asyncio.create_task(runtime.run())
     ready = asyncio.create_task(runtime.ready.wait())
@@ -282,6 +216,7 @@ async def _runtime(api: str, folder: Path, worker: bool) -> AsyncIterator[Runtim
     if task.done():
         task.result()
     await runtime.operators.own("bench", "slack", TEAM, USER, Level.ADMIN)
+    await runtime.operators.own("bench", "chatkit", ORG, USER, Level.ADMIN)
     try:
         yield runtime
     finally:

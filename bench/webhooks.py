@@ -18,7 +18,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from bench.slack import SECRET, USER, Load, Nowhere, cpu_seconds, endless, loaded
+from bench.http_load import SECRET, Load, Nowhere, chatkit_request, cpu_seconds, endless, loaded
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.plugins.chatkit import webhook as chatkit
 from vtoc_bots.plugins.telegram import webhook as telegram
@@ -52,8 +52,8 @@ async def _costs() -> dict[str, list[float]]:
     assert server.stdin is not None
     port = int(await asyncio.wait_for(server.stdout.readline(), 60))
     requests = {
-        "bare": endless(lambda number: _chatkit_request(number, "/bare")),
-        "ChatKit": endless(_chatkit_request),
+        "bare": endless(lambda number: chatkit_request(number, "/bare")),
+        "ChatKit": endless(lambda number: chatkit_request(number, "/ChatKit")),
         "Telegram": endless(_telegram_request),
     }
     costs: dict[str, list[float]] = {name: [] for name in requests}
@@ -88,7 +88,8 @@ async def serve() -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    gc.freeze()  # as our process does at its start
+    gc.freeze()  # this and the next as our process does at its start
+    gc.set_threshold(20_000, 10, 10)
     print(runner.addresses[0][1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await runner.cleanup()
@@ -102,18 +103,6 @@ async def _bare(request: web.Request) -> web.Response:
         return web.Response(status=401)
     orjson.loads(body)
     return web.Response()
-
-
-def _chatkit_request(number: int, path: str = "/ChatKit") -> tuple[str, bytes]:
-    stamp = str(int(time.time()))
-    event = {"id": f"ev{number:08d}", "type": "message.created", "channel": "toc-s1", "text": f"/number {number}"}
-    body = orjson.dumps(event | {"user": {"id": USER, "name": "Ada"}, "created_at": "2026-11-29T10:00:00Z"})
-    signature = hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        f"X-ChatKit-Timestamp: {stamp}\r\nX-ChatKit-Signature: {signature}\r\n\r\n"
-    )
-    return f"ev{number:08d}", head.encode() + body
 
 
 def _telegram_request(number: int) -> tuple[str, bytes]:

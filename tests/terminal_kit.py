@@ -122,7 +122,10 @@ def context_of(account: str, clock: Clock, blobs: MemoryBlobs, folder: Path) -> 
     async def notice(card: Card, key: str) -> None:
         raise AssertionError(f"a terminal gave the notice {key}")
 
-    return TransportContext(account, clock, blobs, folder, hold, notice, lambda blob, name, content_type: None)
+    async def link(blob: str, name: str, content_type: str) -> str | None:
+        raise AssertionError(f"a terminal asked for a link to {name}")
+
+    return TransportContext(account, clock, blobs, folder, hold, notice, link)
 
 
 class Typed:

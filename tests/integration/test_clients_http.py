@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.platform_kit import until
 from tests.service_kit import SERVICE, SteppedClock, answer, scripted
-from vtoc_bots.core.clients.answers import Uncertain
+from vtoc_bots.core.clients.answers import Declined, Uncertain
 from vtoc_bots.core.clients.breaker import FAULTS
 from vtoc_bots.core.clients.http import ServiceHttp
 from vtoc_bots.core.errors import ActionError, TransientError
@@ -57,6 +57,25 @@ async def test_a_post_with_a_key_is_asked_again_under_the_same_key() -> None:
         await http.request("POST", "messages", operation="post", json={"a": 1}, idempotency_key="run:one")
         assert [asked.headers["idempotency-key"] for asked in service.asked] == ["run:one"] * 2
         assert {asked.body for asked in service.asked} == {b'{"a":1}'}
+
+
+@pytest.mark.parametrize("size", [3, 2_000_000])
+async def test_bytes_are_sent_as_they_are_and_whole_each_time(size: int) -> None:
+    async with scripted() as (service, http, _):
+        service.script = [answer(503), answer(200)]
+        headers = {"Content-Type": "application/x-log"}
+        await http.request("POST", "x", operation="put", data=bytes(size), headers=headers, repeatable=True)
+        assert [asked.body for asked in service.asked] == [bytes(size)] * 2
+        assert {asked.headers["content-type"] for asked in service.asked} == {"application/x-log"}
+
+
+async def test_a_service_that_hides_its_status_is_taken_by_the_one_it_means() -> None:
+    async with scripted(status_of=lambda status, body: int(body) if status == 400 else status) as (service, http, _):
+        service.script = [answer(400, b"503"), answer(200), answer(400, b"413")]
+        await http.request("GET", operation="look")
+        with pytest.raises(Declined) as caught:
+            await http.request("GET", operation="look")
+        assert caught.value.status == 413
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

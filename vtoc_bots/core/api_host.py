@@ -57,7 +57,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *events.OPERATIONS,
     *chatkit.OPERATIONS,
 )
-_SUPABASE: Final = Service("supabase", "SUPABASE_ANON_KEY", "SUPABASE_URL")
+_SUPABASE: Final = Service("supabase", "SUPABASE_URL", "SUPABASE_URL")
+"""Its published keys, which are read without any key of ours."""
 
 
 class ApiHost:

@@ -65,7 +65,7 @@ class TransportInbox:
         """
         with span("accept", message.trace, platform=message.transport) as traced:
             accepted = await self._accepted(message)
-            if isinstance(accepted, Accepted | OpenForm) and accepted.message_id is not None:
+            if isinstance(accepted, (Accepted, OpenForm)) and accepted.message_id is not None:
                 traced.set(correlation_id=accepted.message_id)
             return accepted
 

@@ -72,8 +72,8 @@ from vtoc_bots.core.store.sweeps import Sweeps
 from vtoc_bots.core.sweeper import Sweeper
 from vtoc_bots.core.transport_host import TERMINAL, TransportHost
 from vtoc_bots.core.transports import Transport
-from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.links import links_of
 from vtoc_bots.core.web.server import WebServer, make_app
 
 logger = structlog.get_logger(__name__)
@@ -141,6 +141,7 @@ class Runtime:
                 # What there is now stays to the end. A full collection that walked it each time would hold the loop for
                 # a tenth of a second and more.
                 gc.freeze()
+                gc.set_threshold(20_000, 10, 10)  # each costs what is in hand, and who is busy has much in hand
             self.ready.set()
             logger.info("ready", holder=str(self.holder), worker=self.duties.worker)
             await self._stop.wait()
@@ -167,7 +168,6 @@ class Runtime:
         self.blobs = BlobRows(store)
         self.notices = Notices(store, {station.slug: station.notices for station in settings.stations})
         await self.notices.know()
-        self.links = FileLinks(self.blobs, clock, store.urls.main.password, settings.public_url)
         self.http = await self._http(stack)
         specs = {spec.type: spec for spec in loaded.connectors}
         self.sources = Sources(
@@ -187,6 +187,8 @@ class Runtime:
         self.health = Health(clock, self.metrics)
         self.clients = Clients(self.health.register)
         stack.push_async_callback(self.clients.close)
+        password = store.urls.main.password
+        self.links = links_of(settings, password, self.blobs, self.clients, lambda: self.http, clock, self.metrics)
         servers = load_mcp(settings.config_dir / "mcp.yml", settings.variables)
         self.mcp = McpServers(servers, self.clients, lambda: self.http, clock, self.metrics)
         agents = remote_agents(settings, self.clients, lambda: self.http, clock, self.metrics, store, self.people)

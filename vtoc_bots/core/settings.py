@@ -169,7 +169,7 @@ class Variables(BaseModel):
         "VTOC_API_HOST", None, "an address to listen on", "Default 127.0.0.1 in the embedded profile, else 0.0.0.0"
     )
     public_url: HttpUrl | None = _set(
-        "VTOC_PUBLIC_URL", None, _HTTP, "Where people reach this server. Unset: no links to large files are given"
+        "VTOC_PUBLIC_URL", None, _HTTP, "Where people reach this server. Unset: it gives no links to large files itself"
     )
     operator_allowlist: Words = _set(
         "OPERATOR_ALLOWLIST",

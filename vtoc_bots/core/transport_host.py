@@ -43,8 +43,8 @@ from vtoc_bots.core.transports import (
     TransportContext,
     TransportSpec,
 )
-from vtoc_bots.core.web.files import FileLinks
 from vtoc_bots.core.web.health import Health
+from vtoc_bots.core.web.links import Links
 
 logger = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class TransportHost:
         asking: Asking,
         floods: Floods,
         notices: Notices,
-        links: FileLinks,
+        links: Links,
         commands: Commands,
         blobs: Blobs,
         health: Health,
@@ -122,6 +122,8 @@ class TransportHost:
         if not self._open:
             return
         self._parts.forever("deliver_keeper", self._keeper.run)
+        if self._links.tidies:
+            self._parts.forever("links", self._links.run)
         work = {_entrypoint(spec): self._deliverer(spec, transport) for spec, transport in self._open}
         self._parts.take(Lane("deliver", work, DELIVERIES))
         for spec, transport in self._open:

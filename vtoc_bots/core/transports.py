@@ -204,8 +204,9 @@ class TransportContext:
     notice: Callable[[Card, str], Awaitable[None]]
     """``await notice(card, key)`` sends a card to the conversations where this process's station is told of such
     things (``notices`` in stations.yml); once for each key."""
-    link: Callable[[str, str, str], str | None]
-    """``link(blob, name, content_type)``: a signed address of a stored file for a day, None where we have none."""
+    link: Callable[[str, str, str], Awaitable[str | None]]
+    """``await link(blob, name, content_type)``: a signed address of a stored file for a day, None where none can be
+    given. It may take some seconds, for the file may be put where people can reach it: ask for what needs one."""
     address: Callable[[], str | None] = lambda: None
     """Where this process's web server answers, once it does."""
     recall: Callable[..., Awaitable[str | None]] = forgetful

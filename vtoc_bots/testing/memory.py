@@ -98,7 +98,7 @@ class OpenedContext:
         *,
         links: str | None = "https://files.example",
     ) -> None:
-        self.blobs = MemoryBlobs()
+        self.blobs, self._links = MemoryBlobs(), links
         self._remembered: dict[str, str] = {}
         self.notices: dict[str, Card] = {}
         """Cards that the transport sent as notices, by key."""
@@ -113,11 +113,14 @@ class OpenedContext:
             data_dir=data_dir,
             hold=self._hold,
             notice=self._notice,
-            link=lambda blob, name, content_type: f"{links}/{blob[:12]}/{name}" if links else None,
+            link=self._link,
             address=lambda: address,
             recall=self._recall,
             knows=self._knows,
         )
+
+    async def _link(self, blob: str, name: str, content_type: str) -> str | None:
+        return f"{self._links}/{blob[:12]}/{name}" if self._links else None
 
     async def _knows(self, message: Message) -> bool:
         return self.known

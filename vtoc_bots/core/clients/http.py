@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ LONGEST_WAIT_SECONDS: Final = 5.0
 MAX_BODY_BYTES: Final = 4 * 2**20
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
+_LARGE_BYTES: Final = 512 * 1024
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -56,7 +58,8 @@ class ServiceHttp:
 
     `headers` gives what each request carries besides (credentials), asked anew for every try. At most `at_once`
     requests are under way and `most_waiting` more wait. Bodies longer than `max_body_bytes` are refused; a request
-    has `tries`. Redirects are not followed: they would carry credentials elsewhere.
+    has `tries`. Redirects are not followed: they would carry credentials elsewhere. `status_of` says which status an
+    answer really has, by its own and its body, for a service that hides it.
     """
 
     def __init__(
@@ -73,11 +76,12 @@ class ServiceHttp:
         max_body_bytes: int = MAX_BODY_BYTES,
         tries: int = TRIES,
         chance: Callable[[], float] = random.random,
+        status_of: Callable[[int, bytes], int] = lambda status, body: status,
     ) -> None:
         self.service, self.counts, self.breaker = service, HttpCounts(), Breaker(clock)
         self._session, self._base_url, self._clock, self._headers = session, base_url.rstrip("/"), clock, headers
         self._timeout_seconds, self._max_body_bytes, self._chance = timeout_seconds, max_body_bytes, chance
-        self._most_waiting, self._tries = most_waiting, tries
+        self._most_waiting, self._tries, self._status_of = most_waiting, tries, status_of
         self._places = asyncio.Semaphore(at_once)
 
     async def request(
@@ -88,12 +92,14 @@ class ServiceHttp:
         query: Mapping[str, str] | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
         repeatable: bool = False,
         timeout_seconds: float | None = None,
     ) -> Answer:
-        """Ask and return the whole answer. `path` is segment by segment, each percent-encoded here.
+        """Ask and return the whole answer. `path` is segment by segment, each percent-encoded here. `data` is a body
+        whose type `headers` say.
 
         Tried again, with backoff and jitter, only where that can't do a thing twice: GET, HEAD, PUT, DELETE, with an
         `idempotency_key`, or where it is `repeatable`.
@@ -103,7 +109,7 @@ class ServiceHttp:
         again = repeatable or method in IDEMPOTENT or idempotency_key is not None
         url = "/".join([self._base_url, *(quote(part, safe="") for part in path)])
         extra = dict(headers or {})
-        body: bytes | aiohttp.FormData | None = None
+        body: bytes | aiohttp.FormData | None = data
         if idempotency_key is not None:
             extra["Idempotency-Key"] = idempotency_key
         if json is not None:
@@ -254,20 +260,20 @@ class ServiceHttp:
             headers["traceparent"] = trace
         # Connecting has a limit of its own: what was not sent may be sent again.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_seconds / 2)
+        # A large body goes out in parts, or writing it would hold the loop.
+        sent = io.BytesIO(body) if isinstance(body, bytes) and len(body) > _LARGE_BYTES else body
         try:
             async with (
                 asyncio.timeout(timeout_seconds),
                 self._session().request(
-                    method, url, params=query, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                    method, url, params=query, data=sent, headers=headers, timeout=timeout, allow_redirects=False
                 ) as response,
             ):
                 data = await self._read(response)
-                if 200 <= response.status < 300:
-                    return Answer(self.service, response.status, _plain(response.headers), data)
-                now = self._clock.now()
-                raise error_of_status(
-                    self.service, response.status, _plain(response.headers), data, now, idempotent=again
-                )
+                status, heads = self._status_of(response.status, data), _plain(response.headers)
+                if 200 <= status < 300:
+                    return Answer(self.service, status, heads, data)
+                raise error_of_status(self.service, status, heads, data, self._clock.now(), idempotent=again)
         except _NOT_SENT as error:
             raise TransientError(
                 f"{name} can't be reached ({_short(error)}). Is {self.service.address} right?"

@@ -65,15 +65,10 @@ WITH items AS (
     ON CONFLICT (transport, account, event_id) DO NOTHING
     RETURNING id, conversation
 )"""
-_STORED: Final = """
-SELECT id FROM stored
--- Tried again after a commit whose answer was lost: stored it was, and by us.
-UNION SELECT known.id FROM items JOIN vtoc_engine.inbox known ON known.id = items.id
-"""
-
 _HINTED: Final = hint_insert("SELECT DISTINCT 20, 'handle', conversation FROM stored")
-_ACCEPT: Final = f"{_STORE}, hinted AS ({_HINTED}) {_STORED}"
-_ACCEPT_HANDED: Final = f"{_STORE} {_STORED}"
+_ACCEPT: Final = f"{_STORE}, hinted AS ({_HINTED}) SELECT id FROM stored"
+_ACCEPT_HANDED: Final = f"{_STORE} SELECT id FROM stored"
+_OURS: Final = "SELECT id FROM vtoc_engine.inbox WHERE id = ANY($1)"
 
 _NEXT: Final = f"""
 UPDATE vtoc_engine.inbox i SET attempt = i.attempt + 1
@@ -146,6 +141,9 @@ class InboxRows:
         sql = _ACCEPT_HANDED if is_handed else _ACCEPT
         rows = await connection.fetch(sql, *(list(column) for column in zip(*messages, strict=True)))
         stored = {row["id"] for row in rows}
+        known = [m.id for m in messages if m.id not in stored]
+        if known:  # duplicates, or tried again after a commit whose answer was lost: stored they were then, and by us
+            stored |= {row["id"] for row in await connection.fetch(_OURS, known)}
         return [
             Outcome(m.id in stored, (Hint(HANDLE, m.conversation),) if is_handed and m.id in stored else ())
             for m in messages

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -16,8 +18,11 @@ from vtoc_bots.core.ports import Blobs, Clock
 
 VALID_SECONDS: Final = 24 * 3600
 _PATH: Final = "/files/{blob:[0-9a-f]{64}}/{name}"
-_SHOWN: Final = ("image/png", "image/jpeg", "text/plain", "application/pdf")
-"""Types a browser may show; anything else is only saved, so that no stored page runs under our address."""
+SHOWN: Final[Mapping[str, str]] = MappingProxyType(
+    {"image/png": ".png", "image/jpeg": ".jpg", "text/plain": ".txt", "application/pdf": ".pdf"}
+)
+"""Types a browser may show, and how their names end; anything else is only saved, so that no stored page runs under
+our address."""
 
 
 class FileLinks:
@@ -60,6 +65,6 @@ class FileLinks:
         if number < self._clock.now().timestamp():
             raise NotFound("this link is too old; ask again for the file")
         data = await self._blobs.get(blob)
-        kind = "inline" if content_type in _SHOWN else "attachment"
+        kind = "inline" if content_type in SHOWN else "attachment"
         headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}"}
         return web.Response(body=data, headers={**headers, "Content-Type": media_type(content_type)})

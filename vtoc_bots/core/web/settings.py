@@ -1,7 +1,8 @@
-"""What the API is set by."""
+"""What the API and links to files are set by."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,12 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 def _not_short(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS:
         raise ValueError("too short")
+    return secret
+
+
+def _sendable(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("not for a header")
     return secret
 
 
@@ -84,3 +91,22 @@ class ApiSettings(BaseModel):
         """The secret of signed webhooks, None where none is set."""
         secret = self.chatkit_webhook_secret or self.chatkit_api_key
         return None if secret is None else secret.get_secret_value()
+
+
+class StorageSettings(BaseModel):
+    """The variables of Supabase Storage, which is used where both the address and the key are set."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    url: HttpUrl | None = Field(None, alias="SUPABASE_URL")
+    key: Annotated[SecretStr, AfterValidator(_sendable)] | None = _set(
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "text without spaces",
+        "The project's service_role or secret key. With SUPABASE_URL: links to large files are its Storage's",
+    )
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{2,62}$")] = _set(
+        "SUPABASE_STORAGE_BUCKET",
+        "3 to 63 of small letters, digits, - and _",
+        "The private bucket for them, made where it is missing",
+        "vtoc-files",
+    )

@@ -170,7 +170,7 @@ class Home:
             if isinstance(block, Image):
                 source = await self._picture(block)
             elif isinstance(block, File):
-                source = self._context.link(block.blob, block.name, block.content_type)
+                source = await self._linked(block)
             else:
                 continue
             if source is not None:
@@ -178,16 +178,18 @@ class Home:
         return found
 
     async def _picture(self, block: Image) -> str | None:
-        link = self._context.link(block.blob, block.name, block.content_type)
         if block.size > MOST_BYTES:
-            return link
+            return await self._linked(block)
         try:
             data = await self._context.blobs.get(block.blob)
         except NotFound:
             return None
         if len(data) > MOST_BYTES:
-            return link
+            return await self._linked(block)
         return f"data:{block.content_type};base64,{base64.b64encode(data).decode()}"
+
+    async def _linked(self, block: Image | File) -> str | None:
+        return await self._context.link(block.blob, block.name, block.content_type)
 
 
 def _decided(card: Card) -> Json:

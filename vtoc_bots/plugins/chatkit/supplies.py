@@ -28,7 +28,7 @@ async def attachments_of(card: Card, context: TransportContext) -> list[dict[str
 
 async def _attachment(block: Image | File, context: TransportContext) -> dict[str, Any]:
     if block.size > MOST_BYTES:
-        return _linked(block, block.size, context)
+        return await _linked(block, block.size, context)
     try:
         data = await context.blobs.get(block.blob)
     except NotFound:
@@ -36,7 +36,7 @@ async def _attachment(block: Image | File, context: TransportContext) -> dict[st
     except TransientError as error:
         raise NotSent(f"chatkit: {block.name} could not be read: {error}") from error
     if len(data) > MOST_BYTES:
-        return _linked(block, len(data), context)
+        return await _linked(block, len(data), context)
     made = _inline(block.name, block.content_type, data)
     return {**made, "alt": block.alt} if isinstance(block, Image) else made
 
@@ -46,7 +46,7 @@ def _inline(name: str, content_type: str, data: bytes) -> dict[str, Any]:
     return {"name": name, "content_type": content_type, "size": len(data), "data": encoded}
 
 
-def _linked(block: Image | File, size: int, context: TransportContext) -> dict[str, Any]:
-    url = context.link(block.blob, block.name, block.content_type)
+async def _linked(block: Image | File, size: int, context: TransportContext) -> dict[str, Any]:
+    url = await context.link(block.blob, block.name, block.content_type)
     made = {"name": block.name, "content_type": block.content_type, "size": size}
     return made if url is None else {**made, "url": url}

@@ -19,8 +19,8 @@ LONGEST_NAME: Final = 200
 MOST_ATTACHMENTS: Final = 20
 _AGENT: Final = re.compile(r"(?<![\w@])@agent\b", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
-_TEXTS: Final = ("message.created", "message.updated")
-_ACTION: Final = "action.invoked"
+_CREATED, _UPDATED, _ACTION = "message.created", "message.updated", "action.invoked"
+_TYPES: Final = frozenset((_CREATED, _UPDATED, _ACTION))
 
 
 class Malformed(ValueError):
@@ -34,8 +34,8 @@ def message_from_event(
 
     `bare_id` makes the id of an event that has none. Raises Malformed.
     """
-    kind = event.get("type", "message.created")
-    if kind not in (*_TEXTS, _ACTION):
+    kind = event.get("type", _CREATED)
+    if not isinstance(kind, str) or kind not in _TYPES:
         _text(event, "type")
         return None
     if str(event.get("client_id") or "").startswith(CLIENT_PREFIX):
@@ -57,7 +57,7 @@ def message_from_event(
         message_ref=thread or None,
         attachments=() if pressed else _attachments(event.get("attachments")),
         sent_at=_moment(event.get("created_at")),
-        edited=kind == "message.updated",
+        edited=kind == _UPDATED,
         station_names=(slug, station) if station else (slug,),
         overheard=SAID if heard else None,
         trace=trace,
@@ -89,9 +89,7 @@ def _event_id(event: Mapping[str, Any], bare_id: Callable[[], str]) -> str:
     given = event.get("id")
     if given is None and "type" not in event:
         return f"bare:{bare_id()}"
-    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
-        raise Malformed("id must be a text")
-    return f"event:{str(given)[:LONGEST_NAME]}"
+    return f"event:{_id(given, 'id')}"
 
 
 def _sender(user: Any, account: str) -> Sender:
@@ -99,11 +97,16 @@ def _sender(user: Any, account: str) -> Sender:
         return Sender(WEBHOOK_USER, WEBHOOK_USER, account)
     if not isinstance(user, dict):
         raise Malformed("user must be an object")
-    given = user.get("id")
-    if isinstance(given, bool) or not isinstance(given, str | int) or not str(given).strip():
-        raise Malformed("user.id must be a text")
-    name = user.get("name")
-    return Sender(str(given)[:LONGEST_NAME], name[:LONGEST_NAME] if isinstance(name, str) else str(given), account)
+    given, name = _id(user.get("id"), "user.id"), user.get("name")
+    return Sender(given, name[:LONGEST_NAME] if isinstance(name, str) else given, account)
+
+
+def _id(value: Any, name: str) -> str:
+    """An id, which some write as a number."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not text.strip():
+        raise Malformed(f"{name} must be a text")
+    return text[:LONGEST_NAME]
 
 
 def _token(action: Any) -> str:

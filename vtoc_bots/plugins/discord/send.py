@@ -267,7 +267,7 @@ class Sender:
                 return Stored(problem="it is kept no longer")
             if len(data) <= MOST_BYTES:
                 return Stored(data)
-        link = self._context.link(block.blob, block.name, block.content_type)
+        link = await self._context.link(block.blob, block.name, block.content_type)
         return Stored(
             link=link, problem="" if link else "it is too large to be sent here; set VTOC_PUBLIC_URL for links"
         )

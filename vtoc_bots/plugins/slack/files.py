@@ -50,7 +50,7 @@ async def gathered_files(outbound: Outbound, context: TransportContext) -> Gathe
     """Fetch what is to be uploaded. Raises NotSent where the files can't be fetched now."""
     found = Gathered()
     for block in files_of(outbound.card):
-        link = context.link(block.blob, block.name, block.content_type) if block.size > MOST_BYTES else None
+        link = await context.link(block.blob, block.name, block.content_type) if block.size > MOST_BYTES else None
         if link is None and len(found.uploads) < MOST_FILES:
             try:
                 data = await context.blobs.get(block.blob)
@@ -60,7 +60,7 @@ async def gathered_files(outbound: Outbound, context: TransportContext) -> Gathe
             except TransientError as error:
                 raise NotSent(f"slack: its pictures could not be fetched: {error}") from error
             if len(data) > MOST_BYTES:
-                link = context.link(block.blob, block.name, block.content_type)
+                link = await context.link(block.blob, block.name, block.content_type)
             if link is None:
                 name = unique_name(outbound, len(found.uploads), block.name)
                 alt = markup.clean_line(block.alt)[:ALT] if isinstance(block, Image) else ""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
 import structlog
 from telegram.error import TelegramError
@@ -31,6 +29,15 @@ FETCH_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 5.0
 
 
+class _Turn:
+    """Those of one chat who wait for each other."""
+
+    __slots__ = ("lock", "takers")
+
+    def __init__(self) -> None:
+        self.lock, self.takers = asyncio.Lock(), 0
+
+
 class Intake:
     """One bot's updates, on their way to the inbox."""
 
@@ -46,7 +53,7 @@ class Intake:
         self._files, self._clock = Attachments(context.blobs, FETCH_SECONDS, context.knows), context.clock
         self._moved = moved
         self._albums: OrderedDict[str, None] = OrderedDict()
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._turns: dict[int | None, _Turn] = {}
         """By chat, while anything of it is being taken in."""
         self.seen = 0
         """Updates taken in."""
@@ -60,8 +67,17 @@ class Intake:
         """
         self.seen, self.last_at = self.seen + 1, self._clock.monotonic()
         chat = chat_of(update)
-        async with nullcontext() if chat is None else self._turns.setdefault(chat, asyncio.Lock()):
-            pressed = await self._taken(update)
+        turn = self._turns.get(chat)
+        if turn is None:
+            turn = self._turns[chat] = _Turn()
+        turn.takers += 1
+        try:
+            async with turn.lock:
+                pressed = await self._taken(update)
+        finally:
+            turn.takers -= 1
+            if not turn.takers:
+                del self._turns[chat]
         if pressed is not None:
             await self._answer(pressed)
 

@@ -46,21 +46,21 @@ async def supplies_of(card: Card, context: TransportContext) -> dict[Image | Fil
 
 async def _supply(block: Image | File, context: TransportContext) -> Supply:
     if block.size > MOST_BYTES:
-        return _linked(block, block.size, context)
+        return await _linked(block, block.size, context)
     try:
         data = await context.blobs.get(block.blob)
     except NotFound:
         return Absent("it is no longer stored")
     if len(data) > MOST_BYTES:
-        return _linked(block, len(data), context)
+        return await _linked(block, len(data), context)
     if not data:
         return Absent("it is empty")
     name = markup.clean_line(block.name).replace("/", "_").strip() or "file"
     return Media(name, block.content_type, data)
 
 
-def _linked(block: Image | File, size: int, context: TransportContext) -> Supply:
-    url = context.link(block.blob, block.name, block.content_type)
+async def _linked(block: Image | File, size: int, context: TransportContext) -> Supply:
+    url = await context.link(block.blob, block.name, block.content_type)
     if url is None:
         return Absent(f"with {size / 1e6:.1f} MB it is too large to be sent here")
     return Linked(url, size)

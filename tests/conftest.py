@@ -28,8 +28,11 @@ POOLED = {
     "test_store_pool",
     "test_store_directory",
     "test_store_telemetry",
+    "test_store_threads",
     "test_row_level_security",
     "test_engine_rows",
+    "test_retention",
+    "test_audit_chain",
 }
 """Modules whose tests of a database are done twice: on the server, and through PgBouncer in transaction mode."""
 

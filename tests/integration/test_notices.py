@@ -123,6 +123,10 @@ async def test_a_link_to_a_file_is_good_for_a_day_and_only_as_it_was_made(databa
             for wrong in (here.replace("svg%2Bxml", "png"), here + "0", here.replace("more", "less"), here[:-2]):
                 async with client.get(wrong) as response:
                     assert response.status == 403
+            odd = links.address(blob, "b.png", "image/png\r\nSet-Cookie: a=b")
+            assert odd is not None
+            async with client.get(odd.replace("https://bots.example", server.address)) as response:
+                assert (response.status, response.content_type) == (200, "application/octet-stream")
             clock.shift = timedelta(hours=25)
             async with client.get(here) as response:
                 assert response.status in (404, 500)  # NotFound, which the real server makes a problem document of

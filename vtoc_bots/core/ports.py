@@ -13,7 +13,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
-from vtoc_bots.core.errands import Errand, Looked, Proposal
+from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -219,6 +219,10 @@ class ActionSpec:
     """What it sends to whom outside, in words, for the dry-run plan; None when it only reads or computes."""
     lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
     """Opened with the data folder before the first call in a process, and closed at its end: for pools and clients."""
+    in_chat: bool = False
+    """Whether it works for nobody but an operator who asked in a chat: other programs are not offered it."""
+    probe: Callable[[Clock], Awaitable[str | None]] | None = None
+    """What health says of what it needs, or VtocError with what is wrong with that; called within its lifespan."""
 
 
 class Policy(Protocol):
@@ -321,6 +325,10 @@ class Deputy(Protocol):
 
         Every call is audited, refused ones too. Raises Forbidden, NotFound, UsageError and what the command raises.
         """
+        ...
+
+    async def earlier(self, ctx: ActionContext, most: int) -> list[Earlier]:
+        """What the person asked and was answered here in the last half hour, the newest last. Raises Forbidden."""
         ...
 
 

@@ -32,6 +32,8 @@ from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.remembered import Remembered
+from vtoc_bots.core.store.station_views import thread_of_mission
+from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.threads import ThreadRows
 from vtoc_bots.core.transports import (
     Caller,
@@ -176,6 +178,13 @@ class TransportHost:
         async def notice(card: Card, key: str) -> None:
             await self._notices.send(self._settings.station.slug, card, f"notice:{spec.name}:{key}")
 
+        async def mission_thread(slug: str, code: str) -> str | None:
+            station = await Stations(self._parts.store).get(slug)
+            if station is None:
+                return None
+            async with self._parts.store.session(station) as session:
+                return await thread_of_mission(session, code)
+
         return TransportContext(
             account=spec.account,
             clock=self._clock,
@@ -190,6 +199,7 @@ class TransportHost:
             caller=self._caller,
             threads=ThreadRows(self._parts.store),
             knows=self._asking.knows,
+            mission_thread=mission_thread,
         )
 
     async def _sent(self, outbound: Outbound) -> None:

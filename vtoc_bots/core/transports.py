@@ -185,6 +185,11 @@ async def nobody(prefix: str) -> Sequence[str]:
     return ()
 
 
+async def threadless(station: str, code: str) -> str | None:
+    """A `mission_thread` where no mission has one."""
+    return None
+
+
 async def everybody(message: Message) -> bool:
     """A `knows` that knows everybody."""
     return True
@@ -222,6 +227,9 @@ class TransportContext:
     """Conversations that live here, a `ThreadRows`; None where a transport is tested by itself."""
     knows: Callable[[Message], Awaitable[bool]] = everybody
     """``await knows(message)``: whether its sender is an operator. Raises TransientError where nobody can say now."""
+    mission_thread: Callable[[str, str], Awaitable[str | None]] = threadless
+    """``await mission_thread(station, code)``: the ChatKit thread that a mission's row names, whoever made it; None
+    where it names none. Raises TransientError where the station's database is away."""
 
 
 @dataclass(frozen=True, slots=True)

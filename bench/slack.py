@@ -155,7 +155,7 @@ def _bolt(api: str) -> web.RouteDef:
     return web.post(PATH, handle)
 
 
-def _route(api: str) -> web.RouteDef:
+def _route() -> web.RouteDef:
     """Ours, with an inbox that stores nothing."""
 
     class Now:
@@ -165,7 +165,7 @@ def _route(api: str) -> web.RouteDef:
     context = SimpleNamespace(clock=Now(), blobs=None, knows=None)  # no file comes
     receiver = Receiver(context, Monitor((), (), ()))  # type: ignore[arg-type]  # it asks no more of a context
     receiver.open(Nowhere(), None, Me(TEAM, BOT, "B0BENCH001", "https://bench.slack.com/"))  # type: ignore[arg-type]  # no forms here
-    return slack_route(accepting_app(receiver, "xoxb-bench", api), SECRET, Now())  # type: ignore[arg-type]  # the same
+    return slack_route(accepting_app(receiver, "xoxb-bench"), SECRET, Now())  # type: ignore[arg-type]  # the same
 
 
 @asynccontextmanager
@@ -231,7 +231,7 @@ async def serve(mode: str) -> None:
             made: dict[str, Callable[[], web.RouteDef]] = {
                 "bare": _bare,
                 "bolt": lambda: _bolt(api),
-                "route": lambda: _route(api),
+                "route": _route,
             }
             async with _serving(made[mode]()) as port:
                 await _until_stdin_ends(port)

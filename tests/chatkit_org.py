@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from aiohttp import web
 
+from tests.file_shelf import PATH, Shelf
+
 KEY = "org-key-0123456789"
 ORG = "org-7"
 PAGE = 3
@@ -46,6 +48,7 @@ class ChatKitOrg:
 
     def __init__(self) -> None:
         self.key = KEY
+        self.shelf = Shelf()
         self.channels: dict[str, str] = {}
         self.threads: dict[str, OrgThread] = {}
         self.posts: list[Posted] = []
@@ -76,6 +79,7 @@ class ChatKitOrg:
         app.router.add_post(f"{at}/threads/{{id}}/messages", self._guarded(self._post))
         app.router.add_get(f"{at}/threads/{{id}}/messages", self._guarded(self._messages))
         app.router.add_patch(f"{at}/messages/{{id}}", self._guarded(self._edit))
+        app.router.add_get(PATH, self.shelf.give)
         self._gone = asyncio.Event()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()

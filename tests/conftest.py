@@ -10,6 +10,7 @@ from hypothesis import settings
 from structlog.dev import ConsoleRenderer, plain_traceback
 
 from tests import pooler_kit
+from tests.embedded_kit import remove_clusters_of
 from vtoc_bots.core.store.urls import DatabaseUrls
 
 pytest_plugins = ["vtoc_bots.testing.plugin"]
@@ -27,8 +28,11 @@ POOLED = {
     "test_store_pool",
     "test_store_directory",
     "test_store_telemetry",
+    "test_store_threads",
     "test_row_level_security",
     "test_engine_rows",
+    "test_retention",
+    "test_audit_chain",
 }
 """Modules whose tests of a database are done twice: on the server, and through PgBouncer in transaction mode."""
 
@@ -37,6 +41,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise the database of the tests in POOLED."""
     if "database_urls" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in POOLED:
         metafunc.parametrize("database_urls", ["direct", "pooled"], indirect=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cluster_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Root's clusters of temporary folders are elsewhere, and go with them; those of a session that was killed, too."""
+    base = tmp_path_factory.getbasetemp()
+    remove_clusters_of(base)
+    yield
+    remove_clusters_of(base)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from vtoc_bots.core.store.cluster import State
+from vtoc_bots.core.store.cluster import OWNER_FILE, SHARED, State
 from vtoc_bots.core.store.embedded import is_unsupervised
 from vtoc_bots.core.store.strays import processes_in
 
@@ -139,13 +139,29 @@ def data_folder(name: str = "data", mode: int = 0o755) -> Iterator[Path]:
     try:
         yield data
     finally:
-        # A supervisor may be in the middle of a start when its last user was killed.
-        if data.exists():
-            asyncio.run(eventually(lambda: is_unsupervised(data) and not is_running(data)))
-        state = State.load(data)
-        if state and state.home:
-            shutil.rmtree(state.home)
+        remove_cluster(data)
         shutil.rmtree(base)
+
+
+def remove_cluster(data: Path) -> None:
+    """Remove a data folder's cluster where it is elsewhere, once its server has ended by itself."""
+    # A supervisor may be in the middle of a start when its last user was killed.
+    if data.exists():
+        asyncio.run(eventually(lambda: is_unsupervised(data) and not is_running(data)))
+    state = State.load(data)
+    if state and state.home:
+        shutil.rmtree(state.home)
+
+
+def remove_clusters_of(folder: Path) -> None:
+    """Remove the clusters elsewhere of all data folders in this one: the next to have their names would find them."""
+    for note in SHARED.glob(f"*/{OWNER_FILE}"):
+        data = Path(os.fsdecode(note.read_bytes()))
+        if folder in data.parents:
+            remove_cluster(data)
+            # Of a data folder that is gone.
+            asyncio.run(eventually(lambda home=note.parent: not processes_in(home / "postgres", 0)))
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ QUIET = "sources: {quiet: {type: adsb, mode: chatkit, url: 'readsb+http://127.0.
 @asynccontextmanager
 async def open_quiet_api(urls: DatabaseUrls, folder: Path, *given: Any, **environ: str) -> AsyncIterator[Api]:
     """`open_api` without traffic."""
-    (folder / "config").mkdir()
+    (folder / "config").mkdir(exist_ok=True)
     (folder / "config" / "connectors.yml").write_text(QUIET)
     async with open_api(urls, folder, *given, **environ) as opened:
         yield opened

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 class FakeModel:
     """Does each of `turns` once, in order; `asked` are the bodies of the requests, `breaches` what was wrong with them.
 
-    `before` is awaited before a request is answered.
+    `before` is awaited before a request is answered; `lists` answers who asks for its models, which `listed` counts.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,12 @@ class FakeModel:
         self.breaches: list[str] = []
         self.before: Callable[[], Awaitable[None]] | None = None
         self.hanging = asyncio.Event()
+        self.listed = 0
+
+        async def all_models(request: web.Request) -> web.StreamResponse:
+            return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+        self.lists: Turn = all_models
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
@@ -45,6 +51,13 @@ class FakeModel:
             self.breaches.append("it was asked more often than the test wrote down")
             return failure(500, "nothing is written down")
         return await self.turns.pop(0)(request)
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        """GET /v1/models, which `lists` answers."""
+        self.listed += 1
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            self.breaches.append("it was asked for its models without the key")
+        return await self.lists(request)
 
     @property
     def results(self) -> list[str]:
@@ -161,7 +174,7 @@ async def fake_model() -> AsyncIterator[FakeModel]:
     """The endpoint, listening."""
     model = FakeModel()
     app = web.Application()
-    app.add_routes([web.post("/v1/chat/completions", model.complete)])
+    app.add_routes([web.post("/v1/chat/completions", model.complete), web.get("/v1/models", model.models)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -52,8 +52,8 @@ class Call:
 
 
 class FakeSlack:
-    """The platform. `manners(method, arguments)` may answer None (as usual), or limit, limit-bare, fail, hang, drop,
-    `drop-after` (do it, then drop the connection) or an error's name."""
+    """The platform. `manners(method, arguments)` may answer None (as usual), or limit, limit-bare, fail, away, hang,
+    drop, `drop-after` (do it, then drop the connection) or an error's name."""
 
     def __init__(self) -> None:
         self.channels: dict[str, Channel] = {}
@@ -76,6 +76,9 @@ class FakeSlack:
         self.tickets: set[str] = set()
         self.acknowledged: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.says_hello = True
+        self.answers_pings = True
+        self.strangers = 0
+        """Connections of the app that other programs have."""
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._is_away = False
@@ -179,8 +182,10 @@ class FakeSlack:
         if manner in ("limit", "limit-bare"):
             headers = {"Retry-After": str(self.retry_after)} if manner == "limit" else {}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
-        if manner == "fail":
-            return web.Response(status=500, text="<html>upstream</html>", content_type="text/html")
+        if manner in ("fail", "away"):
+            return web.Response(
+                status=500 if manner == "fail" else 503, text="<html>upstream</html>", content_type="text/html"
+            )
         if manner == "hang":
             await asyncio.Event().wait()
         if manner == "drop":
@@ -387,10 +392,10 @@ class FakeSlack:
         if ticket not in self.tickets:
             raise web.HTTPForbidden
         self.tickets.remove(ticket)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=self.answers_pings)
         await socket.prepare(request)
         if self.says_hello:
-            await socket.send_json({"type": "hello", "num_connections": len(self.sockets) + 1})
+            await socket.send_json({"type": "hello", "num_connections": len(self.sockets) + 1 + self.strangers})
         self.sockets.append(socket)
         async for received in socket:
             if received.type is WSMsgType.TEXT:

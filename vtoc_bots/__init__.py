@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.commands.spec import CommandSpec
     from vtoc_bots.core.context import Context
     from vtoc_bots.core.elsewhere import Elsewhere
-    from vtoc_bots.core.errands import Errand, Looked, Proposal
+    from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
     from vtoc_bots.core.errors import (
         ActionError,
         ConfigError,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from vtoc_bots.core.hookspecs import hookimpl
     from vtoc_bots.core.ids import new_id, parse_short_id, short_id
     from vtoc_bots.core.loader import PluginManifest
+    from vtoc_bots.core.media_types import media_type
     from vtoc_bots.core.messages import (
         Attachment,
         ConversationId,
@@ -177,22 +178,22 @@ __all__ = [
     "Caps", "Capture", "CaptureFeed", "Card", "ChatKitOrganisation", "ChatKitServer", "Choices", "Circle", "Clock",
     "CommandName", "CommandSpec", "ConfigError", "ConflatingQueue", "Connector", "ConnectorSpec", "Context",
     "ConversationId", "Decision", "Declined", "DecodeCounts", "Decoder", "DecodesDocuments", "Deputy", "Diagnosis",
-    "Distance", "Divider", "Duration", "Elsewhere", "Errand", "EventSet", "Fields", "File", "FilePoller", "Forbidden",
-    "Form", "FormField", "HttpPoller", "HttpUrl", "Image", "Inbox", "Inquiry", "Invalid", "Level", "LiveFeed",
-    "LogEntry", "Looked", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "Mission", "MissionCode",
-    "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind", "Pair",
-    "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy", "Position",
-    "ProbeResult", "Progress", "Proposal", "PublishesCommands", "Question", "RateLimited", "Reader", "Receipt",
-    "Refusal", "Refused", "Rejected", "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView", "SendError",
-    "Sender", "ServesRoutes", "Service", "ServiceHttp", "Services", "Settings", "Severity", "SourceCall", "SourceState",
-    "StartupError", "Station", "StationSlug", "Table", "TakesCalls", "TcpReader", "Telemetry", "TelemetryEvent",
-    "TerminalOptions", "Text", "ThreadItem", "ThreadRows", "Thresholds", "TimeCheck", "ToolFile", "ToolResult", "Tools",
-    "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError", "Transport",
-    "TransportContext", "TransportSpec", "Uncertain", "Unknown", "UsageError", "Verb", "Verdict", "Viewer", "VtocError",
-    "action", "bearing_deg", "check_signature", "check_size", "check_times", "command", "command_card", "distance_m",
-    "downloaded", "feet", "hookimpl", "knots", "list_card", "markup", "new_id", "nm", "origin_of", "parse_short_id",
-    "read_body", "read_events", "read_tracks", "short_id", "staleness", "store_blob", "store_events", "store_tracks",
-    "usage_line",
+    "Distance", "Divider", "Duration", "Earlier", "Elsewhere", "Errand", "EventSet", "Fields", "File", "FilePoller",
+    "Forbidden", "Form", "FormField", "HttpPoller", "HttpUrl", "Image", "Inbox", "Inquiry", "Invalid", "Level",
+    "LiveFeed", "LogEntry", "Looked", "LooksUpReceipts", "MergeSettings", "Message", "MessageKind", "Mission",
+    "MissionCode", "NotFound", "NotSent", "Observer", "OpenContext", "OpenForm", "Operator", "Outbound", "OutboundKind",
+    "Pair", "PersonNeeded", "Picture", "Plan", "PlanStep", "PlaybookId", "PluginError", "PluginManifest", "Policy",
+    "Position", "ProbeResult", "Progress", "Proposal", "PublishesCommands", "Question", "RateLimited", "Reader",
+    "Receipt", "Refusal", "Refused", "Rejected", "RemoteResult", "ReportsHealth", "Rest", "RunId", "RunView",
+    "SendError", "Sender", "ServesRoutes", "Service", "ServiceHttp", "Services", "Settings", "Severity", "SourceCall",
+    "SourceState", "StartupError", "Station", "StationSlug", "Table", "TakesCalls", "TcpReader", "Telemetry",
+    "TelemetryEvent", "TerminalOptions", "Text", "ThreadItem", "ThreadRows", "Thresholds", "TimeCheck", "ToolFile",
+    "ToolResult", "Tools", "Track", "TrackId", "TrackMerger", "TrackPoint", "TrackSet", "TrackSource", "TransientError",
+    "Transport", "TransportContext", "TransportSpec", "Uncertain", "Unknown", "UsageError", "Verb", "Verdict", "Viewer",
+    "VtocError", "action", "bearing_deg", "check_signature", "check_size", "check_times", "command", "command_card",
+    "distance_m", "downloaded", "feet", "hookimpl", "knots", "list_card", "markup", "media_type", "new_id", "nm",
+    "origin_of", "parse_short_id", "read_body", "read_events", "read_tracks", "short_id", "staleness", "store_blob",
+    "store_events", "store_tracks", "usage_line",
 ]
 # fmt: on
 
@@ -201,7 +202,7 @@ _HOMES = {
     "attachments": "Attachments check_size downloaded origin_of",
     "cards": "Block Button Buttons Card Divider Fields File Image Pair Plan PlanStep Progress Severity Table Text",
     "elsewhere": "Elsewhere",
-    "errands": "Errand Looked Proposal",
+    "errands": "Earlier Errand Looked Proposal",
     "errors": (
         "ActionError ConfigError Forbidden NotFound NotSent PluginError RateLimited Refused SendError StartupError"
         " TransientError Unknown UsageError VtocError"
@@ -232,6 +233,7 @@ _HOMES = {
         "BlobRef EventSet Picture TrackSet read_events read_tracks store_blob store_events store_tracks"
     ),
     "messages": "Attachment ConversationId Message MessageKind Outbound OutboundKind Receipt Sender",
+    "media_types": "media_type",
     "ports": (
         "ActionContext ActionSpec Agents Blobs Clock Connector ConnectorSpec Decoder Deputy Observer OpenContext"
         " Policy ProbeResult Services SourceCall SourceState TakesCalls Telemetry Tools Verb"

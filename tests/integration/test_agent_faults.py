@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from tests.agent_kit import HarbourPlugin, agent_world, to_us
-from tests.model_kit import KEY, FakeModel
+from tests.mcp_kit import free_port
+from tests.model_kit import KEY, MODEL, FakeModel, Turn, failure
 from vtoc_bots.core import audit
 from vtoc_bots.testing import OpensWorld, World
 
@@ -40,6 +42,66 @@ def world(opened: tuple[World, FakeModel]) -> World:
 @pytest.fixture
 def model(opened: tuple[World, FakeModel]) -> FakeModel:
     return opened[1]
+
+
+async def health(world: World) -> tuple[bool, str]:
+    """What the process's health says of the model."""
+    found = await world.process.runtime.health.check()
+    (result,) = [each for each in found if each.name == "action.agent.answer"]
+    assert not result.required, "everything but the agent works without a model"
+    return result.ok, result.detail
+
+
+def answering(status: int, words: str) -> Turn:
+    async def turn(request: web.Request) -> web.StreamResponse:
+        return failure(status, words)
+
+    return turn
+
+
+async def hanging(request: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("lists", "ok", "said"),
+    [
+        (None, True, MODEL),
+        (answering(404, "no such path"), True, MODEL),
+        (answering(401, f"Incorrect API key {KEY}"), False, "Check OPENAI_API_KEY"),
+        (answering(503, "overloaded"), False, "503"),
+        (hanging, False, "did not answer within 1.5 s"),
+    ],
+)
+async def test_health_says_whether_the_model_is_there(
+    world: World, model: FakeModel, lists: Turn | None, ok: bool, said: str
+) -> None:
+    model.lists = lists or model.lists
+    found, detail = await health(world)
+    assert found is ok
+    assert said in detail
+    assert KEY not in detail
+    assert "agent.answer" in (await (await world.person("ada", "observer")).asks("/health")).text
+
+
+async def test_the_model_is_not_asked_for_our_health_each_second(world: World, model: FakeModel) -> None:
+    for _ in range(5):
+        assert (await health(world))[0]
+        world.clock.advance(2.0)
+    assert model.listed == 1
+    model.lists = answering(403, "not for you")
+    world.clock.advance(31.0)
+    assert not (await health(world))[0]
+
+
+async def test_health_says_that_nobody_is_at_the_models_address(open_world: OpensWorld, kit: HarbourPlugin) -> None:
+    environ = {**ENVIRON, "OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    async with agent_world(open_world, kit, **environ) as (world, _):
+        ok, detail = await health(world)
+    assert not ok
+    assert "can't be reached" in detail
+    assert "OPENAI_BASE_URL" in detail
 
 
 async def results(world: World) -> list[str]:

@@ -33,6 +33,10 @@ WAITING = "SELECT count(*) FROM vtoc_engine.runs WHERE state = 'waiting'"
 STEPS = "SELECT jsonb_object_agg(step, state) AS steps FROM vtoc_engine.steps"
 
 
+SCRIBBLE = """INSERT INTO {schema}.mission_logs (id, station_id, logged_at, author, entry, correlation_id)
+    VALUES ($1, $2, now(), 'ada', 'scribbled', $1)"""
+
+
 class Botching:
     """Commands that start a run and then fail."""
 
@@ -48,7 +52,16 @@ class Botching:
                 await asyncio.Event().wait()
             raise UsageError("no, not so") if how == "wrongly" else ZeroDivisionError
 
-        return (botch,)
+        @command("scribble", level="observer")
+        async def scribble(ctx: Context, how: str) -> Card | None:
+            """Write something at once, then fail."""
+            async with ctx.services.session(ctx.station) as session:
+                await session.execute(SCRIBBLE.format(schema=session.schema), ctx.message_id, ctx.station.id)
+            if how == "slowly":
+                await asyncio.Event().wait()
+            raise ZeroDivisionError
+
+        return (botch, scribble)
 
 
 @pytest_asyncio.fixture
@@ -73,6 +86,15 @@ async def test_a_command_that_fails_has_started_nothing(centre: Centre, how: str
     assert await centre.row("SELECT count(*) AS n FROM vtoc_engine.runs") == {"n": 0}
     audited = await centre.row("SELECT count(*) AS n FROM vtoc_engine.audit WHERE subject = 'command:botch'")
     assert audited == {"n": 1}, "that it was allowed stays on record"
+
+
+@pytest.mark.parametrize("how", ["badly", "slowly"])
+async def test_what_a_command_wrote_by_itself_is_not_denied(centre: Centre, how: str) -> None:
+    card = await centre.ask("ada", f"/scribble {how}")
+    station = await centre.runtime.people.station("toc-s1")
+    async with centre.runtime.store.session(station) as session:
+        assert await session.fetchval("SELECT entry FROM ops.mission_logs") == "scribbled"
+    assert "started nothing; what it had itself written until then stays" in words(card)
 
 
 async def test_an_answer_is_no_approval(centre: Centre) -> None:

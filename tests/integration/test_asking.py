@@ -343,3 +343,21 @@ async def test_a_button_for_one_time_is_used_up_by_the_form_it_opens(
         filled = {"kind": MessageKind.FORM, "token": form.token, "arguments": {"number": "4"}}
         assert (await centre.answer(await centre.say("ada", "", **filled))).title == "4 km"
         assert "confirmed already" in words(await centre.answer(await centre.say("ada", "", **press)))
+
+
+async def test_a_button_for_one_time_is_used_up_by_the_questions_it_begins(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    plugins = {"offering": Offering()}
+    async with open_centre(database_urls, tmp_path, PLAYBOOKS, None, DIALOG, plugins=plugins) as centre:
+        for name in ("ada", "bob"):
+            await centre.person(name)
+        await centre.ask("ada", "/offer")
+        press = {"kind": MessageKind.BUTTON, "token": centre.token("Count it")}
+        for name in ("ada", "bob"):
+            assert "number" in words(await centre.answer(await centre.say(name, "", **press))).casefold()
+        assert "whole number" in words(await centre.ask("ada", "many"))
+        assert (await centre.ask("ada", "4")).title == "4 km"
+        assert "confirmed already" in words(await centre.ask("bob", "5"))
+        assert "confirmed already" in words(await centre.answer(await centre.say("ada", "", **press)))
+        assert centre.plugin.calls == ["count 4 km"]

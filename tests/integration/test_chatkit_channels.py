@@ -220,6 +220,20 @@ async def test_an_alert_has_a_thread_of_its_own_and_is_acknowledged_in_it(channe
     assert "Acknowledged by ada" in posted.body["text"]
 
 
+async def test_a_mission_that_has_a_thread_there_already_gets_no_other(channels: Channels) -> None:
+    station = await channels.api.station("toc-s1")
+    channels.stand.org.thread("toc-s1", "T-old")
+    sql = "INSERT INTO ops.missions (station_id, code, name, chatkit_thread_id) VALUES ($1, 'M-8', 'Theirs', 'T-old')"
+    await at_station(channels, sql, station.id)
+    for key in ("one", "two"):
+        card = Card.of("Search area", key)
+        await channels.centre.runtime.notices.send_to("chatkit:org-7:toc-s1:mission%3AM-8", card, key, new_id())
+        assert (await channels.posted(key)).thread == "T-old"
+    await channels.event("/whoami", thread_id="T-old")
+    await channels.posted("Who you are", thread="T-old")
+    assert [each.kind for each in channels.stand.org.threads.values() if each.title.startswith("M-8")] == []
+
+
 async def test_every_station_has_a_channel_of_its_name(channels: Channels) -> None:
     async def there() -> bool:
         return len(channels.stand.org.channels) == 3

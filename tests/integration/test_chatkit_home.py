@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import time
@@ -167,15 +168,50 @@ async def test_a_file_is_uploaded_once_and_comes_with_the_message(api: Api) -> N
     assert item["attachments"][0]["thread_id"] == events[0]["thread"]["id"]
     assert "metadata" not in item["attachments"][0]
     row = await api.centre.row("SELECT body FROM vtoc_engine.inbox")
-    assert row["body"]["attachments"][0][0:3] == ["chart.png", "image/png", len(PNG)]
+    blob = hashlib.sha256(PNG).hexdigest()
+    assert row["body"]["attachments"] == [["chart.png", "image/png", len(PNG), None, blob, None]]
     theirs = [event async for event in Chat(api, "lead").server.events("threads.create", input=said)]
     assert theirs[-1]["type"] == "error", "somebody else's file was taken"
+
+
+async def test_a_file_that_was_never_uploaded_is_told(api: Api) -> None:
+    chat = Chat(api, "operator")
+    made = await chat.server.ask("attachments.create", name="a.txt", size=3, mime_type="text/plain")
+    content = [{"type": "input_text", "text": "/status"}]
+    said = {"content": content, "attachments": [made["id"]], "inference_options": {}}
+    events = await chat.all(chat.server.events("threads.create", input=said))
+    assert "`a.txt` was not taken: its bytes were not uploaded." in words(events)
 
 
 async def test_a_file_over_the_limit_is_refused(api: Api) -> None:
     with pytest.raises(Declined) as caught:
         await Chat(api, "operator").server.ask("attachments.create", name="x", size=2**30, mime_type="text/plain")
     assert caught.value.status == 413
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "png", "image/png\r\nSet-Cookie: a=b", "image/p\x01ng", "imäge/png", "a/" + "b" * 300]
+)
+async def test_a_file_of_no_type_is_refused(api: Api, kind: str) -> None:
+    with pytest.raises(Declined, match="no media type") as caught:
+        await Chat(api, "operator").server.ask("attachments.create", name="x", size=3, mime_type=kind)
+    assert caught.value.status == 400
+
+
+async def test_a_files_name_can_not_write_headers(api: Api) -> None:
+    name = "a\r\nSet-Cookie: a=b\u0000\u202e.html"
+    params = {"name": name, "size": 3, "mime_type": "text/html; charset=utf-8"}
+    headers = {"Authorization": f"Bearer {api.tokens['operator']}"}
+    asked = {"type": "attachments.create", "params": params}  # by itself: our own client sends no NUL
+    async with api.session.post(f"{api.centre.runtime.address}/chatkit", json=asked, headers=headers) as answer:
+        made = await answer.json()
+    url = f"{api.centre.runtime.address}/chatkit/files/{made['id']}"
+    async with api.session.put(url, data=b"abc") as answer:
+        assert answer.status == 204
+    async with api.session.get(url) as answer:
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''a%20Set-Cookie")
+        assert not answer.cookies
 
 
 async def test_what_could_not_be_accepted_is_told_and_accepted_when_it_is_retried(

@@ -35,7 +35,10 @@ async def test_a_long_thread_is_told_whole_while_little_of_it_waits_in_memory(st
     watch = ThreadWatch(rows, SystemClock())
     looking = asyncio.create_task(watch.run())
     try:
-        async with watch.watch("long", CONVERSATION, 0) as slow, watch.watch("long", CONVERSATION, 0) as quick:
+        async with (
+            watch.watch("long", CONVERSATION, 0, "ada") as slow,
+            watch.watch("long", CONVERSATION, 0, "bob") as quick,
+        ):
             assert await asyncio.wait_for(taken(quick), 30) == written
 
             async def is_full() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.discord_kit import DiscordCentre, running
+from tests.discord_kit import DiscordCentre, answer_kind, running
 from tests.discord_payloads import GUILD, HALL, ME, OPS, OUR_ROLE
 from tests.discord_people import text_of, until
 from tests.discord_server import FakeDiscord, Fault
@@ -268,6 +268,21 @@ async def test_commands_go_to_one_server_where_that_is_set(
         assert list(discord.commands) == [GUILD]
         held = await ada.slash("whoami", guild=GUILD)
         await until(lambda: "Ada" in text_of(held.original))
+
+
+async def test_where_one_server_is_set_nothing_is_taken_from_another_but_direct_messages(
+    database_urls: DatabaseUrls, tmp_path: Path, discord: FakeDiscord
+) -> None:
+    other = "1200000000000000077"
+    async with running(database_urls, tmp_path, discord, environ={"DISCORD_GUILD_ID": other}) as centre:
+        ada = await centre.operator("Ada")
+        await ada.say(f"<@{ME}> whoami")
+        held = await ada.slash("whoami", guild=other)
+        await until(lambda: answer_kind(held) == (4, True))
+        assert "serves another server" in text_of(held.original)
+        await ada.say("whoami", ada.direct_channel())
+        await until(lambda: "Ada" in text_of(next(iter(ada.direct()), None)))
+        assert (await centre.row("SELECT count(*) AS n FROM vtoc_engine.inbox"))["n"] == 1
 
 
 async def test_publishing_is_tried_again_when_discord_fails(

@@ -154,10 +154,30 @@ async def test_an_edit_that_a_server_fails_at_is_tried_again_as_it_is(bench: Ben
     receipt = await bench.sender.send(outbound())
     edit = outbound(kind=OutboundKind.RESULT, edits=receipt, revision=1)
     bench.discord.faults.append(Fault("PATCH", ".*/messages/.*", 502))
-    with pytest.raises(NotSent, match="502"):
+    with pytest.raises(Unknown, match="502"):
         await bench.sender.send(edit)
     await bench.sender.send(edit)
     assert len(bench.discord.shown()) == 1
+
+
+async def test_a_waiting_place_that_a_server_fails_at_is_filled_by_the_next_try(bench: Bench) -> None:
+    context = await bench.interaction(private=True)
+    out = outbound(reply_context=context, private_to="1300000000000000101")
+    bench.discord.faults.append(Fault("PATCH", ".*/@original", 502))
+    with pytest.raises(Unknown, match="502"):
+        await bench.sender.send(out)
+    assert await bench.sender.look_up(out) is None
+    await bench.sender.send(out)
+    held = bench.discord.interactions[context["token"]]
+    assert "Some text." in text_of(held.original)
+    assert held.follow_ups == []
+
+
+async def test_an_answer_stands_though_the_waiting_place_could_not_be_taken_away(bench: Bench) -> None:
+    context = await bench.interaction(private=True)
+    bench.discord.faults.append(Fault("DELETE", ".*/@original", 502))
+    receipt = await bench.sender.send(outbound(reply_context=context, kind=OutboundKind.RESULT))
+    assert [each["id"] for each in bench.discord.shown()] == [receipt.ref]
 
 
 async def test_limits_are_told_and_kept_without_asking_again(bench: Bench) -> None:

@@ -14,7 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded_kit import REPOSITORY, cluster_folder, data_folder, is_running, kill, postmaster, uid_of, user
+from tests.embedded_kit import (
+    REPOSITORY,
+    cluster_folder,
+    data_folder,
+    is_running,
+    kill,
+    postmaster,
+    remove_clusters_of,
+    uid_of,
+    user,
+)
 from vtoc_bots.core.errors import StartupError
 from vtoc_bots.core.store import cluster
 from vtoc_bots.core.store.embedded import Embedded
@@ -57,6 +67,22 @@ def test_root_runs_it_as_another_user_in_the_data_folder() -> None:
 
     with data_folder() as data:
         asyncio.run(use(data))
+
+
+def test_what_a_session_of_tests_kept_elsewhere_goes_with_its_temporary_folder(tmp_path: Path) -> None:
+    async def use(data: Path) -> None:
+        async with user(data) as first:
+            await first.close()
+
+    tmp_path.chmod(0o700)
+    homes = []
+    for name in ("left", "gone"):
+        asyncio.run(use(tmp_path / name))
+        homes.append(cluster_folder(tmp_path / name).parent)
+        assert homes[-1].parent == cluster.SHARED
+    shutil.rmtree(tmp_path / "gone")
+    remove_clusters_of(tmp_path)
+    assert not any(home.exists() for home in homes)
 
 
 def test_below_a_private_folder_root_keeps_it_where_its_user_can_reach() -> None:

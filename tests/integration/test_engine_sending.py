@@ -10,7 +10,7 @@ import pytest
 from tests.engine_kit import ROOM, Post, ScriptedLookingTransport, ScriptedTransport, receipt_of
 from vtoc_bots import NotSent, Outbound, RateLimited, Receipt, Refused, Unknown
 from vtoc_bots.core.outbox import MAX_COPIES, MAX_FAULTS
-from vtoc_bots.core.store.outbox import UNSURE_PAUSES
+from vtoc_bots.core.store.outbox import LOOKED_UP_PAUSES, UNSURE_PAUSES
 from vtoc_bots.core.store.pool import Store
 
 
@@ -176,6 +176,49 @@ async def test_a_card_that_waits_long_for_another_copy_holds_nothing_up(store: S
     assert post.transport.sent[-1].may_be_repeat
 
 
+LOST, FAILS = Unknown("lost"), Unknown("failed (500)")
+ALWAYS_FAILS = {
+    "looked for in vain": [LOST, *[None, LOST] * (len(LOOKED_UP_PAUSES) - 1)],
+    "not to be looked for": [LOST, *[FAILS] * (len(LOOKED_UP_PAUSES) - 1)],
+}
+
+
+@pytest.mark.parametrize("answers", ALWAYS_FAILS.values(), ids=ALWAYS_FAILS)
+async def test_where_the_platform_is_asked_too_a_card_that_always_fails_holds_others_up_for_a_while_only(
+    store: Store, answers: list[Exception | None]
+) -> None:
+    post = Post(store, ScriptedLookingTransport(*answers))
+    await post.put("k")
+    await post.put("later")
+    for _ in LOOKED_UP_PAUSES:
+        assert (await post.states())["later"] == "due", "a short failure changes no order"
+        await post.deliver()
+    assert await post.states() == {"k": "unknown", "later": "sent"}
+    assert [seconds for _, seconds in post.again] == sorted(seconds for _, seconds in post.again)
+    await post.deliver()
+    assert await post.states() == {"k": "sent", "later": "sent"}
+    assert not any(outbound.may_be_repeat for outbound in post.transport.sent)
+
+
+@pytest.mark.parametrize("kind", [ScriptedTransport, ScriptedLookingTransport])
+@pytest.mark.parametrize("error", [FAILS, NotSent("failed (500)"), RateLimited("slow", 60.0)])
+async def test_an_edit_that_has_to_wait_holds_nothing_up(
+    store: Store, kind: type[ScriptedTransport], error: Exception
+) -> None:
+    post = Post(store, kind(None, error))
+    await post.put("k", "approval", "Approve?")
+    await post.deliver()
+    await post.revise("k", "Approved by ada")
+    await post.put("later")
+    await post.deliver()
+    states = await post.states()
+    assert states["k"] in ("due", "unknown")
+    assert states["later"] == "sent"
+    await post.deliver()
+    assert await post.states() == {"k": "sent", "later": "sent"}
+    assert [outbound.may_be_repeat for outbound in post.transport.sent] == [False] * 4
+
+
 async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:
     failures = [each for _ in range(MAX_COPIES) for each in (Unknown("lost"), NotSent("down"), RateLimited("slow", 1))]
     post = Post(store, ScriptedTransport(*failures))
@@ -187,8 +230,9 @@ async def test_what_certainly_was_not_sent_is_no_copy(store: Store) -> None:
     assert await post.states() == {"k": "sent"}
 
 
-async def test_what_kills_its_sender_each_time_is_given_up(store: Store) -> None:
-    post = Post(store, ScriptedTransport())
+@pytest.mark.parametrize("kind", [ScriptedTransport, ScriptedLookingTransport])
+async def test_what_kills_its_sender_each_time_is_given_up(store: Store, kind: type[ScriptedTransport]) -> None:
+    post = Post(store, kind())
     await post.put("k")
     for _ in range(MAX_COPIES):
         await post.deliver_until_killed()

@@ -1,37 +1,45 @@
-"""Files that people send on Slack and Discord, over real sockets: fetched from the platform alone, or told why not."""
+"""Files that people send, over real sockets: fetched from their platform alone, or told why they could not be."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.file_shelf import DATA, another_server
+from tests.stands.chatkit import ChatKitStand
 from tests.stands.discord import DiscordStand
 from tests.stands.slack import SlackStand
 from vtoc_bots import Message, TransientError
 from vtoc_bots.core.attachments import MOST_BYTES
+from vtoc_bots.core.clock import SystemClock
+from vtoc_bots.plugins.chatkit import files as chatkit_files
+from vtoc_bots.plugins.chatkit.settings import ChatKitSettings
+from vtoc_bots.plugins.chatkit.wire import message_from_event
 from vtoc_bots.plugins.discord import receive as discord_receive
 from vtoc_bots.plugins.slack import receive as slack_receive
 from vtoc_bots.testing import Stage, staged
+from vtoc_bots.testing.memory import OpenedContext
 
-FilesStand = SlackStand | DiscordStand
+FilesStand = SlackStand | DiscordStand | ChatKitStand
 
 
-@pytest_asyncio.fixture(params=[SlackStand, DiscordStand])
+@pytest_asyncio.fixture(params=[SlackStand, DiscordStand, ChatKitStand])
 async def stage(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
-    for module in (slack_receive, discord_receive):
+    for module in (slack_receive, discord_receive, chatkit_files):
         monkeypatch.setattr(module, "FETCH_SECONDS", 0.5)
     async with staged(request.param(), tmp_path) as opened:
         yield opened
 
 
 def stand_of(stage: Stage) -> FilesStand:
-    assert isinstance(stage.platform, SlackStand | DiscordStand)
+    assert isinstance(stage.platform, FilesStand)
     return stage.platform
 
 
@@ -133,3 +141,43 @@ async def test_a_page_to_log_in_at_is_no_file(tmp_path: Path) -> None:
         stand_of(stage).shelf.manner = "login"
         [attachment] = (await shared(stage)).attachments
     assert attachment.problem == "the app may not read files: it lacks the scope files:read"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (base64.b64encode(DATA).decode(), None),
+        (base64.b64encode(DATA[:-1]).decode(), "only a part of it came"),
+        ("no base64!", "its data is no base64"),
+        (7, "its data is no base64"),
+        (None, "it came without its bytes and without an address"),
+    ],
+)
+async def test_a_file_may_come_in_the_event_itself(tmp_path: Path, data: object, problem: str | None) -> None:
+    async with staged(ChatKitStand(), tmp_path) as stage:
+        stand = stage.platform
+        assert isinstance(stand, ChatKitStand)
+        file = {"name": "plan.pdf", "content_type": "text/html\r\nX: y\u0000", "size": len(DATA), "data": data}
+        others = [{**file, "data": base64.b64encode(DATA.swapcase()).decode()}]
+        message = await stage.heard(await stand.says(stage.who, "/log the plan", attachments=[file, *others]))
+        found, other = message.attachments
+        assert (found.problem, found.content_type) == (problem, "application/octet-stream")
+        assert found.blob is None if problem else await stage.opened.blobs.get(str(found.blob)) == DATA
+        assert await stage.opened.blobs.get(str(other.blob)) == DATA.swapcase()
+
+
+async def test_where_threads_live_here_no_server_is_asked(tmp_path: Path) -> None:
+    async with another_server() as (address, shelf):
+        context = OpenedContext("own", SystemClock(), tmp_path).context
+        async with aiohttp.ClientSession() as session:
+            files = chatkit_files.EventFiles(context, ChatKitSettings.model_validate({}), lambda: session)
+            event = {
+                "channel": "toc-s1",
+                "text": "/log",
+                "attachments": [{"name": "a", "url": f"{address}/shelf/plan"}],
+            }
+            message = message_from_event(event, "own", lambda: "1")
+            assert message is not None
+            [attachment] = (await files.taken(message, event)).attachments
+        assert attachment.problem == "it lies on another server"
+        assert shelf.asked == []

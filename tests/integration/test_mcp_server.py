@@ -13,10 +13,11 @@ import pytest_asyncio
 from mcp import MCPError
 
 from tests.api_kit import Api
-from tests.mcp_caller_kit import ERAS, HEADERS, INITIALIZE, audited, client, endpoint, open_quiet_api
+from tests.mcp_caller_kit import ERAS, HEADERS, INITIALIZE, audited, client, endpoint, open_quiet_api, session_headers
 from tests.platform_kit import until
 from vtoc_bots.core.access import Level
 from vtoc_bots.core.store.urls import DatabaseUrls
+from vtoc_bots.core.web.mcp.session_book import MOST_OF_ONE
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
@@ -206,6 +207,22 @@ async def test_open_streams_end_with_the_process_and_with_the_client(api: Api) -
     reading = asyncio.ensure_future(stream.read())
     api.centre.runtime.stop()
     await asyncio.wait_for(reading, 20)
+
+
+async def test_a_caller_with_too_many_sessions_keeps_nobody_else_out(api: Api) -> None:
+    for _ in range(MOST_OF_ONE - 1):
+        await session_headers(api)
+    last = await session_headers(api)
+    mine = {**HEADERS, "Authorization": f"Bearer {api.tokens['operator']}"}
+    async with api.session.post(endpoint(api), json=INITIALIZE, headers=mine) as answer:
+        assert (answer.status, answer.content_type) == (429, "application/problem+json")
+        assert answer.headers["Retry-After"] == "60"
+    await session_headers(api, "observer")
+    async with client(api, "2026-07-28") as modern:
+        assert (await modern.list_tools()).tools
+    async with api.session.delete(endpoint(api), headers=last) as answer:
+        assert answer.status == 200
+    await session_headers(api)
 
 
 async def test_a_token_at_level_lead_may_cancel_what_another_started(api: Api) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,23 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest_asyncio
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from tests.centre_kit import Centre, open_centre
 from tests.platform_kit import until
-from vtoc_bots import Caps, Card, Inbox, Outbound, Receipt, StartupError, TransportContext, TransportSpec, hookimpl
+from vtoc_bots import (
+    Caps,
+    Card,
+    CommandSpec,
+    Inbox,
+    NotSent,
+    Outbound,
+    Receipt,
+    StartupError,
+    TransportContext,
+    TransportSpec,
+    hookimpl,
+)
 from vtoc_bots.core.clock import SystemClock
 from vtoc_bots.core.runtime import Duties, Runtime
 from vtoc_bots.core.settings import load_settings
@@ -110,6 +123,10 @@ async def test_a_link_to_a_file_is_good_for_a_day_and_only_as_it_was_made(databa
             for wrong in (here.replace("svg%2Bxml", "png"), here + "0", here.replace("more", "less"), here[:-2]):
                 async with client.get(wrong) as response:
                     assert response.status == 403
+            odd = links.address(blob, "b.png", "image/png\r\nSet-Cookie: a=b")
+            assert odd is not None
+            async with client.get(odd.replace("https://bots.example", server.address)) as response:
+                assert (response.status, response.content_type) == (200, "application/octet-stream")
             clock.shift = timedelta(hours=25)
             async with client.get(here) as response:
                 assert response.status in (404, 500)  # NotFound, which the real server makes a problem document of
@@ -129,13 +146,19 @@ class _Shifted(SystemClock):
         return super().now() + self.shift
 
 
+SICK = "sick: SICK_TOKEN was refused (401). Make a new one and set it in .env.station."
+
+
 class _Refused:
     """A platform that refuses its token."""
 
     caps = Caps()
 
     async def run(self, inbox: Inbox) -> None:
-        raise StartupError("sick: SICK_TOKEN was refused (401). Make a new one and set it in .env.station.")
+        raise StartupError(SICK)
+
+    async def publish(self, commands: Sequence[CommandSpec]) -> None:
+        raise NotSent("sick: it is not running")
 
     async def send(self, outbound: Outbound) -> Receipt:
         raise AssertionError
@@ -148,6 +171,16 @@ class _Well(_Refused):
     async def probe(self) -> str:
         return "last event 3 s ago"
 
+    async def publish(self, commands: Sequence[CommandSpec]) -> None:
+        return
+
+
+class _Silent(_Well):
+    """A platform that takes everything but menus."""
+
+    async def publish(self, commands: Sequence[CommandSpec]) -> None:
+        raise NotSent("silent: its server failed (500)")
+
 
 class _Platforms:
     @hookimpl
@@ -158,29 +191,34 @@ class _Platforms:
         return (
             TransportSpec("sick", lambda context: _Refused()),
             TransportSpec("well", lambda context: _Well()),
+            TransportSpec("silent", lambda context: _Silent()),
             TransportSpec("unopened", unopened),
         )
 
 
-async def test_a_platform_whose_token_is_wrong_says_so_and_leaves_the_others_be(
+async def test_a_platform_whose_token_is_wrong_says_so_in_one_line_and_leaves_the_others_be(
     database_urls: DatabaseUrls, tmp_path: Path
 ) -> None:
     environ = {"DATABASE_URL": database_urls.main.text, "DATABASE_ADMIN_URL": database_urls.admin.text}
     settings = load_settings(tmp_path / "config", tmp_path / "data", environ=environ)
     runtime = Runtime(settings, Duties(web=False, sources=False), plugins={"platforms": _Platforms()})
-    task = asyncio.create_task(runtime.run())
+    broken = {"transport.sick", "transport.sick.menu", "transport.silent.menu"}
 
     async def told() -> bool:
         if task.done():
             task.result()
-        told = runtime.ready.is_set() and "transport.sick" in runtime.parts.failing
+        told = runtime.ready.is_set() and broken <= runtime.parts.failing.keys()
         return told and is_ready(await runtime.health.check())
 
-    await until(told, 30, lambda: f"not ready for all that the others are well: {runtime.parts.failing}")
+    with capture_logs() as lines:
+        task = asyncio.create_task(runtime.run())
+        await until(told, 30, lambda: f"not ready for all that the others are well: {runtime.parts.failing}")
+    assert [line["log_level"] for line in lines if line.get("error") == SICK].count("error") == 1
     results = {result.name: result for result in await runtime.health.check()}
     assert not results["transport.sick"].ok
     assert "SICK_TOKEN was refused" in results["transport.sick"].detail
     assert "UNOPENED_URL" in results["transport.unopened"].detail
+    assert results["transport.silent"].detail == "its menus are not published: silent: its server failed (500)"
     assert (results["transport.well"].ok, results["transport.well"].detail) == (True, "last event 3 s ago")
     runtime.stop()
     await task

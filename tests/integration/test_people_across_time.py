@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vtoc_bots import ActionContext, Card, Context, action, command, hookimpl
+from vtoc_bots import ActionContext, Card, Context, Level, action, command, hookimpl
+from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.testing import DISCORD, SLACK, TELEGRAM, World
 from vtoc_bots.testing.plugin import OpensWorld
 
@@ -76,6 +77,27 @@ async def test_a_result_comes_back_in_the_askers_thread_after_hours_and_a_restar
     assert len(plugin.calls) == 1
     [closed] = [shown for shown in ada.sees() if "Approval approved" in shown.text and shown.thread == "77"]
     assert "bob" in closed.text
+
+
+async def test_invitations_join_three_accounts_to_one_operator_who_is_one_person_in_approvals_too(world: World) -> None:
+    operators = Operators(world.store)
+    await operators.add("ada", {"*": Level.LEAD})
+    accounts = [world.stranger(f"ada on {platform}", platform) for platform in ("telegram", "slack", "discord")]
+    for account in accounts:
+        assert "do not know you" in (await account.asks("/whoami")).text
+        code, _ = await operators.invite("ada", "the test", 1)
+        assert "ada" in (await account.asks(f"/link {code}")).text
+        assert "unknown, used or expired" in (await account.asks(f"/link {code}")).text
+    for account in accounts:
+        assert "ada" in (await account.asks("/whoami")).text
+    assert await world.store.fetchval("SELECT count(DISTINCT operator_id) FROM vtoc.identities") == 1
+    await accounts[0].says("/playbook guarded")
+    await world.becomes("SELECT count(*) FROM vtoc_engine.approvals WHERE state = 'open'", 1)
+    short = (await accounts[1].asks("/approvals")).card.blocks[0].rows[0][0]  # type: ignore[union-attr]  # a table
+    await world.advance(minutes=1)  # the three together have given a minute's commands
+    for account in accounts:
+        assert "asked for" in (await account.asks(f"/approve {short}")).text
+    assert await world.store.fetchval("SELECT count(*) FROM vtoc_engine.approvals WHERE state = 'open'") == 1
 
 
 async def test_a_dialog_goes_on_after_a_restart_and_is_over_after_its_time(world: World) -> None:

@@ -103,6 +103,15 @@ async def test_what_a_data_loss_rule_flags_is_stored_nowhere(centre: SlackCentre
     assert not any(part in kept for part in (CARD, secret, "eve@example.org"))
 
 
+async def test_what_a_command_in_a_monitored_channel_holds_is_redacted_too(centre: SlackCentre) -> None:
+    await centre.mention(ADA, f"log paid with {CARD}")
+    await centre.settled()
+    bodies = await centre.runtime.store.fetch("SELECT body FROM vtoc_engine.inbox")
+    kept = b"".join(orjson.dumps(row["body"]) for row in bodies).decode()
+    assert "log paid with [redacted card]" in kept
+    assert CARD not in kept
+
+
 async def test_a_severe_message_alerts_the_station_with_its_address_and_first_words(centre: SlackCentre) -> None:
     event = await centre.say(EVE, "MAYDAY *engine* fire " + "x" * 900)
     [alert] = await alerts(centre)
@@ -155,16 +164,24 @@ async def test_a_persons_records_are_deleted_on_an_admins_request_which_is_in_th
     centre: SlackCentre,
 ) -> None:
     await centre.operator("U0LEAD0001", Level.LEAD)
-    await centre.say(EVE, "one")
-    await centre.say(EVE, "mayday")
+    await centre.say(EVE, "mayday from the quay")
+    await centre.say(EVE, "two barges")
+    await centre.say(BOB, "three buoys")
+    await centre.mention(BOB, "status")
     assert len(await alerts(centre)) == 1
-    await centre.say(BOB, "three")
     await centre.command("U0LEAD0001", f"slack forget {EVE}", LAB)
     centre.slack.channels[LAB].members.add("U0LEAD0001")
-    assert len(await events(centre)) == 3
+    assert len(await events(centre)) == 4
     await centre.command(ADA, f"slack forget {EVE}", LAB)
-    assert "3 records" in words(await centre.whispered("Deleted"))
-    assert [event["actor"] for event in await events(centre)] == [BOB]
+    assert "2 records" in words(await centre.whispered("Deleted"))
+    assert [event["actor"] for event in await events(centre)] == [BOB, BOB]
+    kept = await centre.runtime.store.fetch(
+        "SELECT body::text AS text FROM vtoc_engine.inbox UNION ALL SELECT card::text FROM vtoc_engine.outbox"
+    )
+    all_of_it = "\n".join(row["text"] for row in kept)
+    assert "quay" not in all_of_it
+    assert "barges" not in all_of_it
+    assert "buoys" in all_of_it
     async with centre.runtime.services.session(await centre.runtime.people.station("toc-s1")) as session:
         assert await session.fetch("SELECT * FROM ops.alerts") == []
     logged = await centre.runtime.store.fetch(

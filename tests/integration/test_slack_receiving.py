@@ -49,6 +49,14 @@ def asking(alone: Alone, answer: Acknowledgement) -> None:
     alone.inbox.answers.append(answer)
 
 
+def test_bolt_has_nothing_to_say_where_the_token_is_a_variable(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-1")
+    receive.accepting_app(receive.Receiver.__new__(receive.Receiver), "xoxb-1")
+    assert caplog.messages == []
+
+
 async def test_nothing_is_answered_before_it_is_accepted(alone: Alone) -> None:
     alone.inbox.open.clear()
     answering = asyncio.create_task(answered(alone, said(alone)))

@@ -56,6 +56,7 @@ async def picture(alone: Alone, name: str = "map.png") -> Card:
         ("limit-bare", RateLimited),
         ("ratelimited", RateLimited),
         ("fail", Unknown),
+        ("away", Unknown),
         ("drop", Unknown),
         ("drop-after", Unknown),
         ("internal_error", Unknown),

@@ -130,6 +130,13 @@ async def test_what_a_browser_may_show_is_shown_and_the_rest_saved() -> None:
         assert (await bench.had(again))[2]["Content-Type"] == "text/plain"
 
 
+async def test_a_type_that_is_none_is_put_there_as_bytes() -> None:
+    async with storage() as server, bench_on(server) as bench:
+        status, data, headers = await bench.had(await bench.link(content_type="text/csv\r\nX-Evil: 1"))
+        assert (status, data) == (200, BIG)
+        assert headers["Content-Type"] == "application/octet-stream"
+
+
 async def test_a_file_is_put_there_once_for_all_processes_and_links() -> None:
     async with storage() as server, bench_on(server) as one, bench_on(server) as two:
         links = [await one.link(), await one.link(name="other.csv"), await two.link()]

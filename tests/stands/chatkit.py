@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from tests.chatkit_org import KEY, ORG, ChatKitOrg, Manner, Posted
+from tests.file_shelf import Shelf
 from tests.scenario_kit import Stand, until
 from vtoc_bots import Sender, Transport, TransportContext
 from vtoc_bots.core.web.signatures import SIGNATURE_HEADER, TIMESTAMP_HEADER, signature_of
@@ -40,6 +41,7 @@ class ChatKitStand(Stand):
     people = (Sender("u-ada", "Ada", ORG), Sender("u-bob", "Bob", ORG))
     rooms = ("toc-s1", "toc-s2")
     credential, secret = "CHATKIT_API_KEY", KEY
+    shows = f"Bearer {KEY}"
 
     def __init__(self) -> None:
         self.org = ChatKitOrg()
@@ -106,15 +108,28 @@ class ChatKitStand(Stand):
         return kept
 
     @property
+    def shelf(self) -> Shelf:
+        """Where files that people sent are, at `origin`; `shows` is what we show there."""
+        return self.org.shelf
+
+    @property
+    def origin(self) -> str:
+        return self.org.address
+
+    @property
     def sends(self) -> int:
         return self.org.sends
 
-    async def says(self, who: Sender, text: str, room: str = "toc-s1", thread: str | None = None) -> Event:
-        more = {}
+    async def says(self, who: Sender, text: str, room: str = "toc-s1", thread: str | None = None, **more: Any) -> Event:
         if thread is not None:
             self.org.thread(room, thread)
             more["thread_id"] = thread
         return self._event(who, {"type": "message.created", "channel": room, "text": text, **more})
+
+    async def shares(self, who: Sender, text: str, size: int, url: str, *, to_us: bool = True) -> Event:
+        """Say something with a file, which is at this address."""
+        file = {"name": "plan.pdf", "content_type": "application/pdf", "size": size, "url": url}
+        return await self.says(who, text, attachments=[file])
 
     async def presses(self, who: Sender, shown: Shown, label: str) -> Event:
         token = next(button.value for button in shown.buttons if button.label == label)

@@ -168,6 +168,7 @@ NESTED = {
         (403, {"code": 50013, "message": "Missing Permissions"}, DiscordRefused, "lacks a permission"),
         (404, {"code": 10003, "message": "Unknown Channel"}, DiscordRefused, "the channel is gone"),
         (404, {}, DiscordRefused, "it answered 404"),
+        (400, {"code": 40060, "message": "Already acknowledged"}, DiscordRefused, "by another program"),
         (401, {"code": 0, "message": "401: Unauthorized"}, TokenRefused, "Reset Token"),
         (401, {"code": 50027, "message": "Invalid Webhook Token"}, DiscordRefused, "50027"),
         (500, {}, NotSent, "500"),
@@ -188,7 +189,7 @@ def test_an_answer_that_is_no_success_says_what_becomes_of_the_message(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_that_fails_may_have_made_what_it_was_to_make(status: int) -> None:
-    assert type(failure_of(status, {}, b"<html>", creates=True)) is Unknown
+    assert type(failure_of(status, {}, b"<html>", writes=True)) is Unknown
     assert type(failure_of(status, {}, b"<html>")) is NotSent
 
 

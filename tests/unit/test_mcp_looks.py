@@ -10,7 +10,7 @@ import pytest
 
 from vtoc_bots.core.errors import Forbidden, TransientError, UsageError
 from vtoc_bots.core.web.mcp.caller import Caller
-from vtoc_bots.core.web.mcp.looks import LOOK_SECONDS, MOST_LOOKING, MOST_WATCHED, Lookers
+from vtoc_bots.core.web.mcp.looks import LOOK_SECONDS, MOST_LOOKING, MOST_OF_ONE, MOST_WATCHED, Lookers
 from vtoc_bots.core.web.mcp.session_book import SessionBook
 from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 from vtoc_bots.core.web.problems import Refusal
@@ -23,6 +23,7 @@ class Station:
     def __init__(self) -> None:
         self.now: dict[str, str | Exception] = {}
         self.names = ["one"]
+        self.principal = SimpleNamespace(actor="token:ada")
 
     async def watch(self, uri: str) -> str:
         return await self.glance(uri)
@@ -121,8 +122,14 @@ async def test_there_are_only_so_many_of_each() -> None:
         with pytest.raises(UsageError, match="watched already"):
             await watching.looks.add("another://")
         await watching.looks.add("0://")
-        for _ in range(MOST_LOOKING - 1):
+        for _ in range(MOST_OF_ONE - 1):
             watching.open()
+        with pytest.raises(Refusal, match="clients of yours"):
+            watching.open()
+        for number in range(MOST_LOOKING - MOST_OF_ONE):
+            watching.station.principal.actor = f"token:{number}"
+            watching.open()
+        watching.station.principal.actor = "token:bob"
         with pytest.raises(Refusal, match="too many"):
             watching.open()
     watching.open().end()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from vtoc_bots.core.web.mcp.session_book import IDLE_SECONDS, MOST_REMEMBERED, SessionBook
+from vtoc_bots.core.web.mcp.session_book import IDLE_SECONDS, MOST_OF_ONE, MOST_REMEMBERED, SessionBook
+from vtoc_bots.core.web.problems import Refusal
 from vtoc_bots.testing import VirtualClock
 
 
@@ -29,7 +31,7 @@ async def told(book: SessionBook, name: str, version: str, method: str = "POST",
         return None
 
     headers = [(b"mcp-session-id", name.encode()), (b"mcp-protocol-version", version.encode())]
-    await book.before(application)({"method": method, "headers": headers}, nothing, nothing)
+    await book.before(application, lambda scope: "ada")({"method": method, "headers": headers}, nothing, nothing)
     return heard
 
 
@@ -79,3 +81,57 @@ async def test_since_2026_a_request_has_no_session_whatever_its_header_says() ->
     modern = book.of(asked("one", "2026-07-28"))
     assert not book.here(modern)()
     assert book.of(asked("one", "2026-07-28")) is not modern
+
+
+async def begun(book: SessionBook, whose: str, name: str, status: int = 200, version: str | None = None) -> None:
+    """Somebody's request without a session, which opens the one of that name."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"mcp-session-id", name.encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def nothing(*given: Any) -> Any:
+        return None
+
+    headers = [] if version is None else [(b"mcp-protocol-version", version.encode())]
+    scope = {"method": "POST", "headers": headers, "whose": whose}
+    await book.before(application, lambda scope: str(scope["whose"]))(scope, nothing, nothing)
+
+
+async def test_one_caller_can_not_have_all_sessions() -> None:
+    clock = VirtualClock()
+    book = SessionBook(clock)
+    await begun(book, "ada", "refused", status=400)
+    for number in range(MOST_OF_ONE):
+        await begun(book, "ada", f"session {number}")
+    with pytest.raises(Refusal, match="you have 40 MCP sessions") as caught:
+        await begun(book, "ada", "another")
+    assert caught.value.status == 429
+    await begun(book, "bob", "of bob")
+    await begun(book, "ada", "modern", version="2026-07-28")
+    await told(book, "session 0", "2025-11-25", "DELETE")
+    await begun(book, "ada", "another")
+    with pytest.raises(Refusal):
+        await begun(book, "ada", "one more")
+    clock.advance(IDLE_SECONDS + 1)
+    await begun(book, "ada", "later")
+
+
+async def test_sessions_that_are_being_opened_count_too() -> None:
+    book, gate = SessionBook(VirtualClock()), asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await gate.wait()
+
+    async def nothing(*given: Any) -> Any:
+        return None
+
+    opened = book.before(application, lambda scope: "ada")
+    scope = {"method": "POST", "headers": []}
+    tasks = [asyncio.ensure_future(opened(scope, nothing, nothing)) for _ in range(MOST_OF_ONE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Refusal):
+        await opened(scope, nothing, nothing)
+    gate.set()
+    await asyncio.gather(*tasks)
+    await opened(scope, nothing, nothing)

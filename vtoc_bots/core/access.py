@@ -78,6 +78,11 @@ class Operator:
             return here or everywhere
         return max(here, everywhere)
 
+    def sees_private(self, asked_by: UUID | None, station: str) -> bool:
+        """Whether they see what a private run came to: it is for whoever asked for it, and for leads of its station."""
+        level = self.level_at(station)
+        return asked_by == self.id or (level is not None and level >= Level.LEAD)
+
 
 class Verdict(IntEnum):
     """What is decided; the greater one beats the lesser."""

@@ -13,8 +13,10 @@ from vtoc_bots.core.people import People
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.agent_actions import (
     FINAL,
+    PRIVATE,
     ActionRow,
     copy_action,
+    failed_in_private,
     find_action,
     follow_runs,
     told_action,
@@ -86,8 +88,9 @@ class AgentActions:
         is no point in trying another of the station's now."""
         try:
             station = await self._people.station(action.station)
+            hidden = await failed_in_private(self._store, action)
             async with self._store.session(station) as session:
-                await copy_action(session, action)
+                await copy_action(session, action._replace(error=PRIVATE) if hidden else action)
             await told_action(self._store, action)
         except Exception as error:
             told = f"{type(error).__name__}: {error}"

@@ -134,7 +134,7 @@ class Alerts:
         for conversation in self._conversations(station):
             add_outbound(
                 effects,
-                key=f"alert:{row.id}@{conversation}",
+                key=f"alert:{row.key}:{station.slug}@{conversation}",
                 kind=OutboundKind.APPROVAL,
                 conversation=conversation,
                 card=card,

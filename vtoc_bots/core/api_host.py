@@ -37,6 +37,7 @@ from vtoc_bots.core.web.auth import Authenticator
 from vtoc_bots.core.web.context import station_named, station_of
 from vtoc_bots.core.web.cors import Cors
 from vtoc_bots.core.web.endpoint import Endpoint
+from vtoc_bots.core.web.mcp.host import PATH as MCP_PATH
 from vtoc_bots.core.web.mcp.host import McpHost
 from vtoc_bots.core.web.openapi import docs_page, openapi
 from vtoc_bots.core.web.parts import Parts
@@ -118,7 +119,9 @@ class ApiHost:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve the operations, their description, and the page that shows it."""
-        Cors(self._parts.settings.cors_origins).add(app)
+        origins = frozenset(self._parts.settings.cors_origins)
+        named = dict.fromkeys((PREFIX, "/chatkit") if origins else (), lambda origin, request: origin in origins)
+        Cors({**named, MCP_PATH: self.mcp.allows}).add(app)
         app.add_routes([Endpoint(operation, self._parts).route for operation in OPERATIONS])
         self.mcp.add_routes(app)
         document = openapi(OPERATIONS, vtoc_bots.__version__)

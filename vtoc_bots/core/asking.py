@@ -77,8 +77,7 @@ class Asking:
             if value is None or "command" not in value:
                 raise UsageError("This button is too old; give the command again")
             once = message.token if value.get("once") else None
-            if once is not None and await self._buttons.was_used(once):
-                raise UsageError("That was confirmed already; /runs shows what became of it")
+            await self._check_unused(once)
             asked = await self._of_text(message, value["command"])
             alone = value.get("private_to") == message.sender.user_id
             return replace(asked, replaces=value.get("replaces"), alone=alone, once=once)
@@ -117,6 +116,19 @@ class Asking:
             raise UsageError("This button belongs to another question; yours is the newest one here")
         answer: str = value["answer"]
         return answer
+
+    async def of_dialog(self, message: Message, dialog: Dialog, answer: str) -> Asked:
+        """The command of a dialog with this answer too.
+
+        Raises InvalidValues where it is none to what is asked, UsageError where the command is gone or was given.
+        """
+        await self._check_unused(dialog.once)
+        given = {**dialog.given, dialog.asked: answer.strip()}
+        return Asked(await self.completed(dialog.command, given, message), once=dialog.once)
+
+    async def _check_unused(self, once: str | None) -> None:
+        if once is not None and await self._buttons.was_used(once):
+            raise UsageError("That was confirmed already; /runs shows what became of it")
 
     def spec(self, command: str) -> CommandSpec:
         """The command of a name. Raises UsageError where it is gone."""

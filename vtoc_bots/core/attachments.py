@@ -14,6 +14,7 @@ from yarl import URL
 from vtoc_bots.core.cards import Card, Severity, Text
 from vtoc_bots.core.errors import NotFound, TransientError, VtocError
 from vtoc_bots.core.markup import clean_line
+from vtoc_bots.core.media_types import media_type
 from vtoc_bots.core.messages import Attachment, Message
 from vtoc_bots.core.ports import Blobs
 
@@ -71,7 +72,7 @@ class Attachments:
                 except VtocError as error:
                     return _left_out(attachment, str(error))
                 limit.reschedule(None)
-                blob = await self._blobs.put(data, attachment.content_type)
+                blob = await self._blobs.put(data, media_type(attachment.content_type))
                 return replace(attachment, size=len(data), blob=blob)
         except TimeoutError:
             return _left_out(attachment, f"it did not come within {self._seconds:g} s")

@@ -25,7 +25,7 @@ from vtoc_bots.core.commands import (
 )
 from vtoc_bots.core.context import Context
 from vtoc_bots.core.desk import Desk
-from vtoc_bots.core.errands import Errand, Looked, Proposal
+from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
 from vtoc_bots.core.errors import ActionError, Forbidden, NotFound, UsageError, VtocError
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.markup import text_of_card
@@ -106,6 +106,16 @@ class ForPerson:
         bound = _bound(playbook, call)
         card = dry_run_card(playbook, bound, ctx.station, self._desk.library.actions, decision)
         return Proposal(f"Run {playbook.id}"[:LONGEST_LABEL], command_text(playbook, call.inputs), card)
+
+    async def earlier(self, ctx: ActionContext, most: int) -> list[Earlier]:
+        """The newest of the person's runs of this playbook in this conversation that were answered, the newest last."""
+        asker = await self._asker(ctx)
+        assert ctx.run_id is not None
+        found = []
+        for row in await self._runs.earlier(ctx.run_id, asker.operator.id, most):
+            card = Card.model_validate(row["result"])
+            found.append(Earlier(row["inputs"], _words(card), card.private or row["private"], card.exercise))
+        return found[::-1]
 
     async def _asker(self, ctx: ActionContext) -> _Asker:
         """Whose rights count: whoever sent the message that started the run, found as the router finds them.

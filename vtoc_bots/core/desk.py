@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vtoc_bots.core.access import Access, Ask, Decision, Level, Operator, Station
@@ -26,6 +26,7 @@ from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.plan import message_output
 from vtoc_bots.core.playbooks.start import playbook_ask, run_ask, run_row
 from vtoc_bots.core.ports import Clock, ProbeResult
+from vtoc_bots.core.store.agent_actions import PRIVATE
 from vtoc_bots.core.store.approvals import ApprovalRecord, VoteRecord
 from vtoc_bots.core.store.operators import Operators
 from vtoc_bots.core.store.pool import Row, Store
@@ -175,13 +176,18 @@ class Desk:
         """The station's newest runs after the first `offset`; only the caller's own where `mine`."""
         return await self._runs.recent(ctx.station.slug, limit, offset, ctx.known().id if mine else None)
 
-    async def run(self, ctx: Context, short: str) -> tuple[RunView, list[Row]]:
-        """A run of the station by its short id, with its steps. Raises NotFound."""
+    async def run(self, ctx: Context, short: str) -> tuple[RunView, Sequence[Mapping[str, Any]]]:
+        """A run of the station by its short id, with its steps; what went wrong in a private one is for whoever asked
+        for it, and for leads. Raises NotFound."""
         bits = parse_short_id(short)
         found = None if bits is None else await self._runs.by_short_id(ctx.station.slug, bits)
         if found is None:
             raise NotFound(f"no run {short} at station {ctx.station.callsign}; /runs lists them")
-        return found, await self._runs.steps(found.id)
+        steps = [dict(step) for step in await self._runs.steps(found.id)]
+        if found.private and not ctx.known().sees_private(found.operator_id, ctx.station.slug):
+            found = found._replace(error=found.error and PRIVATE)
+            steps = [{**step, "error": step["error"] and PRIVATE} for step in steps]
+        return found, steps
 
     async def calls(self, run: RunView) -> list[dict[str, str]]:
         """The tools that agents called in a run: tool, given, outcome."""
@@ -228,12 +234,15 @@ class Desk:
         return await self._approvals.vote(record.id, operator, ctx.station, vote, reason, ctx.correlation_id)
 
     async def story(self, ctx: Context, short: str) -> list[Row]:
-        """The audit rows of what has that id: a message, run or approval. Raises NotFound."""
-        bits = parse_short_id(short)
-        rows = [] if bits is None else await self._runs.story(bits, ctx.station.slug, False)
+        """The audit rows of what has that id: a message, run or approval; the errors of others' private runs are for
+        leads. Raises NotFound."""
+        bits, operator = parse_short_id(short), ctx.known()
+        rows = [] if bits is None else await self._runs.story(bits, ctx.station.slug, False, operator.id)
         if not rows:
             raise NotFound(f"nothing with the id {short} is known at station {ctx.station.callsign}")
-        return rows
+        if operator.sees_private(None, ctx.station.slug):
+            return rows
+        return [_without_error(row) if row["of_others"] else row for row in rows]
 
     async def counts(self, ctx: Context) -> Row:
         """active_runs, open_approvals, waiting_messages, unsent."""
@@ -291,6 +300,11 @@ class Desk:
             return waiting.operator_id == operator.id
         station = await self.people.station(waiting.station)
         return (await self.access.decide(operator, station, playbook_ask(playbook, waiting.inputs))).allowed
+
+
+def _without_error(row: Row) -> Row:
+    detail = row["detail"] or {}
+    return {**row, "detail": {**detail, "error": PRIVATE} if detail.get("error") else detail}
 
 
 def _for(call: Call, text: str) -> str:

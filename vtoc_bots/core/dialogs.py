@@ -11,6 +11,7 @@ from vtoc_bots.core.commands import CommandSpec, InvalidValues, MissingArguments
 from vtoc_bots.core.forms import FormField
 from vtoc_bots.core.ids import new_id
 from vtoc_bots.core.messages import Message
+from vtoc_bots.core.store.buttons import dialog_mark
 from vtoc_bots.core.store.effects import Effects
 from vtoc_bots.core.store.originals import Dialog
 
@@ -20,16 +21,16 @@ CANCEL: Final = "\x18"
 MOST_CHOICES: Final = 24
 
 
-def ask_next(effects: Effects, message: Message, missing: MissingArguments) -> Card:
-    """Ask for the first value that is missing, and remember what was given."""
+def ask_next(effects: Effects, message: Message, missing: MissingArguments, once: str | None = None) -> Card:
+    """Ask for the first value that is missing, and remember what was given, and by which button it began (`once`)."""
     field = missing.fields[0]
-    _remember(effects, message, missing.spec.name, missing.given, field.name)
+    _remember(effects, message, missing.spec.name, missing.given, field.name, once)
     return _question(missing.spec, field)
 
 
 def ask_again(effects: Effects, message: Message, dialog: Dialog, spec: CommandSpec, error: InvalidValues) -> Card:
     """Say what is wrong with an answer, and ask the same again."""
-    _remember(effects, message, dialog.command, dialog.given, dialog.asked)
+    _remember(effects, message, dialog.command, dialog.given, dialog.asked, dialog.once)
     param = spec.by_name.get(dialog.asked)
     field = param.form_field() if param else FormField(dialog.asked, dialog.asked.replace("_", " ").capitalize())
     card = _question(spec, field)
@@ -67,8 +68,14 @@ def _question(spec: CommandSpec, field: FormField) -> Card:
     return Card.of(f"/{spec.name}", text, Buttons(buttons=tuple(buttons)), asks=True)
 
 
-def _remember(effects: Effects, message: Message, command: str, given: Mapping[str, Any], asked: str) -> None:
-    _put(effects, _row(message, command, given, asked))
+def _remember(
+    effects: Effects, message: Message, command: str, given: Mapping[str, Any], asked: str, once: str | None
+) -> None:
+    row = _row(message, command, given, asked)
+    _put(effects, row)
+    if once is not None:
+        mark = {"token": dialog_mark(row["id"]), "value": {"once": once}, "keep": KEEP_SECONDS}
+        effects.buttons.append({**mark, "conversation": str(message.conversation)})
 
 
 def _put(effects: Effects, row: dict[str, Any]) -> None:

@@ -34,3 +34,13 @@ class Proposal:
     label: str
     command: str
     card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the person asked in this conversation a short while ago, by the same playbook, and how it was answered."""
+
+    inputs: Mapping[str, Any]
+    text: str
+    private: bool = False
+    exercise: bool = False

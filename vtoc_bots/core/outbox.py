@@ -23,7 +23,7 @@ from vtoc_bots.core.observe.tracing import span
 from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.effects import Effects, Row
-from vtoc_bots.core.store.outbox import UNSURE_PAUSES, Ended, OutboxRows, StoredOutbound
+from vtoc_bots.core.store.outbox import LOOKED_UP_PAUSES, UNSURE_PAUSES, Ended, OutboxRows, StoredOutbound
 from vtoc_bots.core.transports import LooksUpReceipts, Transport
 
 logger = structlog.get_logger(__name__)
@@ -144,10 +144,10 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """How many copies of an outbound may be shown whose end is not known."""
+class _Looking:
+    """Whether the platform tells what became of a try before there is another, as far as that is known."""
 
-    copies: int
+    is_told: bool
 
 
 class Deliverer:
@@ -193,11 +193,12 @@ class Deliverer:
             self._again(conversation, delay)
 
     async def _ended(self, row: StoredOutbound, held: Held, grip: Grip[Held]) -> Ended:
-        outbound, tally = outbound_of(row), _Tally(row.copies - 1)
+        outbound, looking = outbound_of(row), _Looking(isinstance(self._transport, LooksUpReceipts))
+        copies = row.copies - 1  # what certainly was not sent is no copy
         platform = row.conversation.partition(":")[0]
         with span("reply", row.trace, correlation_id=row.correlation_id, platform=platform, kind=row.kind):
             try:
-                state, receipt, error, delay = await self._send(row, outbound, grip, tally)
+                state, receipt, error, delay = await self._send(row, outbound, grip, looking)
             except RateLimited as limit:
                 state, receipt, error, delay = _unsent(row), _begun(limit), str(limit), limit.after_seconds
             except NotSent as failure:
@@ -206,13 +207,13 @@ class Deliverer:
                 state, receipt, error, delay = "refused", _begun(refusal), str(refusal), 0.0
             except (Unknown, TimeoutError) as failure:
                 receipt, error = _begun(failure), str(failure) or "no answer"
-                state, error, delay = self._unsure(row, tally, error)
+                state, error, delay, copies = _unsure(row, looking, error)
             except LostLease:
                 raise
             except Exception as failure:  # a transport's own fault: what was sent is not known
                 logger.exception("send_failed", key=row.key, correlation_id=str(row.correlation_id))
                 receipt = None
-                state, error, delay = self._unsure(row, tally, repr(failure))
+                state, error, delay, copies = _unsure(row, looking, repr(failure))
                 if state == "unknown" and row.tries >= MAX_FAULTS:
                     state, error = "refused", f"given up after {row.tries} tries: {error}"
         self._metrics.outbox_ended(held.queue, state)
@@ -221,23 +222,13 @@ class Deliverer:
         if state == "sent" and self._sent is not None and not outbound.revision:
             await self._sent(outbound)
         fallback = _fallback(row, error) if state == "refused" else None
-        copies = 0 if state == "sent" else tally.copies
+        copies = 0 if state == "sent" else copies
         return Ended(
             row.id, row.conversation, held.attempt, row.revision, state, receipt, error, delay, fallback, copies
         )
 
-    def _unsure(self, row: StoredOutbound, tally: _Tally, error: str) -> tuple[str, str, float]:
-        """State, error and pause of one whose end is not known."""
-        if tally.copies >= MAX_COPIES:
-            return "refused", f"given up, it may have been shown: {error}", 0.0
-        looked_up = isinstance(self._transport, LooksUpReceipts)
-        if tally.copies < 1 or (looked_up and tally.copies == 1):  # the next try shows no further copy
-            return "unknown", error, _backoff(row.tries)
-        tally.copies = min(tally.copies, len(UNSURE_PAUSES))
-        return "unknown", error, _jittered(UNSURE_PAUSES[tally.copies - 1])
-
     async def _send(
-        self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held], tally: _Tally
+        self, row: StoredOutbound, outbound: Outbound, grip: Grip[Held], looking: _Looking
     ) -> tuple[str, dict[str, Any] | None, str | None, float]:
         if row.expires_at <= self._clock.now():
             return "expired", None, "older than its deadline", 0.0
@@ -250,35 +241,30 @@ class Deliverer:
             # The same edit twice is one edit; a card of several messages that was begun goes on behind those it has.
             outbound = replace(outbound, may_be_repeat=row.was_unknown and not row.revision)
         elif row.was_unknown and isinstance(self._transport, LooksUpReceipts):
-            found, is_told = None, True
+            found = None
             try:
                 found = await asyncio.wait_for(self._transport.look_up(outbound), SEND_TIMEOUT_SECONDS)
             except Refused as refusal:
                 logger.warning("outbound_not_looked_up", key=row.key, error=str(refusal))
-                is_told = False
-            else:
-                tally.copies = 0
+                looking.is_told = False
             if found is not None and not (row.revision and caps.edit):
                 return "sent", receipt_json(found), None, 0.0
             # Which revision was shown is not known: editing shows the latest.
-            outbound = replace(outbound, may_be_repeat=not is_told, edits=found)
-        # Where a transport looks up, what it revises is never more than edited.
-        is_new = outbound.edits is None or not row.revision or not isinstance(self._transport, LooksUpReceipts)
-        if is_new and tally.copies >= MAX_COPIES:
+            outbound = replace(outbound, may_be_repeat=not looking.is_told, edits=found)
+        if row.copies > MAX_COPIES:
             raise Unknown("whoever began to send it was killed, again and again")
         grip.check()
-        receipt = await self._sent_now(outbound, tally, is_new)
+        receipt = await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
         return "sent", receipt_json(receipt), None, 0.0
 
-    async def _sent_now(self, outbound: Outbound, tally: _Tally, is_new: bool) -> Receipt:
-        """Send; what certainly was not sent is no copy."""
-        before = tally.copies
-        tally.copies += is_new
-        try:
-            return await asyncio.wait_for(self._transport.send(outbound), SEND_TIMEOUT_SECONDS)
-        except (NotSent, RateLimited, Refused):
-            tally.copies = before
-            raise
+
+def _unsure(row: StoredOutbound, looking: _Looking, error: str) -> tuple[str, str, float, int]:
+    """State, error, pause and copies of one whose end is not known."""
+    if row.copies >= MAX_COPIES:
+        return "refused", f"given up, it may have been shown: {error}", 0.0, row.copies
+    copies = min(row.copies, len(UNSURE_PAUSES))
+    pauses = LOOKED_UP_PAUSES if looking.is_told else UNSURE_PAUSES
+    return "unknown", error, _jittered(pauses[copies - 1]), copies
 
 
 def _unsent(row: StoredOutbound) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Ask, Decision, Operator, Station
 from vtoc_bots.core.cards import Card
-from vtoc_bots.core.errands import Errand, Looked, Proposal
+from vtoc_bots.core.errands import Earlier, Errand, Looked, Proposal
 from vtoc_bots.core.questions import Inquiry
 from vtoc_bots.core.telemetry import Rejected, TelemetryEvent
 
@@ -219,6 +219,10 @@ class ActionSpec:
     """What it sends to whom outside, in words, for the dry-run plan; None when it only reads or computes."""
     lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
     """Opened with the data folder before the first call in a process, and closed at its end: for pools and clients."""
+    in_chat: bool = False
+    """Whether it works for nobody but an operator who asked in a chat: other programs are not offered it."""
+    probe: Callable[[Clock], Awaitable[str | None]] | None = None
+    """What health says of what it needs, or VtocError with what is wrong with that; called within its lifespan."""
 
 
 class Policy(Protocol):
@@ -323,6 +327,10 @@ class Deputy(Protocol):
         """
         ...
 
+    async def earlier(self, ctx: ActionContext, most: int) -> list[Earlier]:
+        """What the person asked and was answered here in the last half hour, the newest last. Raises Forbidden."""
+        ...
+
 
 class Services(Protocol):
     """Shared services, given to handlers and actions."""
@@ -368,6 +376,11 @@ class Services(Protocol):
     async def alert(self, station: Station, card: Card, key: str) -> None:
         """Raise an alert, once for each key: it is told like a notice, and in its own thread of the station's ChatKit
         channel, and stands in ``/alerts`` until somebody acknowledges it."""
+        ...
+
+    async def forget(self, transport: str, workspace: str, user_id: str, notices: Sequence[str]) -> None:
+        """Take out of what is kept for a while what an account said that was not said to us, and what the `notices` of
+        these keys told of it. What a plugin has stored itself it deletes itself."""
         ...
 
 

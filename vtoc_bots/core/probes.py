@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from vtoc_bots.core.errors import VtocError
 from vtoc_bots.core.loader import Loaded
+from vtoc_bots.core.ports import Clock
 from vtoc_bots.core.queue import Worker
 from vtoc_bots.core.sources import Sources
 from vtoc_bots.core.store.pool import Store
@@ -14,6 +16,9 @@ from vtoc_bots.core.transports import ReportsHealth, Transport
 from vtoc_bots.core.web.health import Health
 
 TRANSPORT: Final = "transport."
+"""What the names of a chat platform's parts begin with."""
+MENU: Final = ".menu"
+"""And that of the part which publishes commands in the platform's menus ends so."""
 
 
 def register_transport(health: Health, name: str, transport: Transport | None, failing: Mapping[str, str]) -> None:
@@ -23,7 +28,11 @@ def register_transport(health: Health, name: str, transport: Transport | None, f
         broken = failing.get(f"{TRANSPORT}{name}")
         if broken is not None:
             raise VtocError(broken)
-        return await transport.probe() if isinstance(transport, ReportsHealth) else None
+        told = await transport.probe() if isinstance(transport, ReportsHealth) else None
+        unpublished = failing.get(f"{TRANSPORT}{name}{MENU}")
+        if unpublished is not None:
+            raise VtocError(f"its menus are not published: {unpublished}")
+        return told
 
     health.register(f"{TRANSPORT}{name}", platform, required=False)
 
@@ -35,8 +44,9 @@ def register_probes(
     loaded: Loaded,
     failing: Mapping[str, str],
     workers: Sequence[Worker],
+    clock: Clock,
 ) -> None:
-    """The probes of the database, this process's parts, the sources read here, and the plugins."""
+    """The probes of the database, this process's parts, the sources read here, the plugins, and what actions need."""
 
     async def database() -> str | None:
         return f"answers in {await store.probe() * 1000:.1f} ms"
@@ -62,6 +72,9 @@ def register_probes(
             raise VtocError(f"not loaded: {', '.join(broken)}; see `vtoc-bots plugin list`")
         return None
 
+    for spec in loaded.actions:
+        if spec.probe is not None:
+            health.register(f"action.{spec.name}", partial(spec.probe, clock), required=False)
     health.register("database", database)
     health.register("parts", parts)
     health.register("sources", read_here, required=False)

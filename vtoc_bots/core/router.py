@@ -58,6 +58,7 @@ MAX_ATTEMPTS: Final = 12
 takes the beginnings of the sixty beside it along."""
 
 
+_LEFT: Final = "It has started nothing; what it had itself written until then stays."
 FREE_WORDS: Final = 3
 """Words of a text without a slash from which on it is taken for a question, and not for a mistyped command."""
 
@@ -186,7 +187,7 @@ class Router:
             return _failed_card(error), "refused"
         except Exception:
             logger.exception("handler_failed")
-            text = f"That went wrong here; nothing was done. Tell an admin this id: {short_id(ctx.correlation_id)}."
+            text = f"That went wrong here. {_LEFT} Tell an admin this id: {short_id(ctx.correlation_id)}."
             return Card.of("Failed", text, severity=Severity.BAD), "failed"
 
     async def _read(self, ctx: Context) -> tuple[Asked | None, Card | None]:
@@ -218,13 +219,11 @@ class Router:
             if answer == CANCEL:
                 return None, Card.of("", "Cancelled.")
             return await self._asking.read(message), None
+        end_dialog(ctx.effects, message, dialog)
         try:
-            given = {**dialog.given, dialog.asked: answer.strip()}
-            call = await self._asking.completed(dialog.command, given, message)
+            return await self._asking.of_dialog(message, dialog, answer), None
         except InvalidValues as error:
             return None, ask_again(ctx.effects, message, dialog, self._asking.spec(dialog.command), error)
-        end_dialog(ctx.effects, message, dialog)
-        return Asked(call), None
 
     def _lacking(self, ctx: Context, asked: Asked, missing: MissingArguments) -> Card | None:
         """Ask for what a command lacks, as the conversation's platform can."""
@@ -237,7 +236,7 @@ class Router:
             case "form":
                 return None  # it is open on the person's screen
             case "dialog":
-                return ask_next(ctx.effects, ctx.message, missing)
+                return ask_next(ctx.effects, ctx.message, missing, asked.once)
             case _:
                 return lacking_card(missing, asked.text if ctx.asked_by == "button" else "")
 
@@ -292,9 +291,7 @@ class Router:
         try:
             card = await self._handled(ctx, call)
         except TimeoutError:
-            text = (
-                f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. Nothing was written."
-            )
+            text = f"/{call.spec.name} took longer than {self._handler_seconds:g} s and was stopped. {_LEFT}"
             return Card.of("Too slow", text, severity=Severity.BAD), "failed"
         return card, "done"
 

@@ -194,7 +194,7 @@ class Runtime:
         agents = remote_agents(settings, self.clients, lambda: self.http, clock, self.metrics, store, self.people)
         self.services = SharedServices(store, self.sources, self.blobs, self.library, self.notices, self.mcp, agents)
         self.approvals = Approvals(store, self.access, clock, self.notices)
-        register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers)
+        register_probes(self.health, store, self.sources, loaded, self.parts.failing, self.parts.workers, clock)
         self.commands = Commands(loaded.commands)
         self.desk = Desk(
             store,

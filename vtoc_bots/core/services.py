@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtoc_bots.core.access import Station
@@ -12,6 +12,7 @@ from vtoc_bots.core.notices import Notices
 from vtoc_bots.core.playbooks.actions import act
 from vtoc_bots.core.playbooks.library import Library
 from vtoc_bots.core.ports import Agents, Blobs, Deputy, Telemetry, Tools
+from vtoc_bots.core.store.forgetting import Forgetting
 from vtoc_bots.core.store.pool import Store
 
 
@@ -49,3 +50,9 @@ class SharedServices:
     async def alert(self, station: Station, card: Card, key: str) -> None:
         """Raise an alert of the station, once for each key."""
         await self._alerts.alert(station, card, key)
+
+    async def forget(self, transport: str, workspace: str, user_id: str, notices: Sequence[str]) -> None:
+        """Take out what the engine holds of an account's words."""
+        forgetting = Forgetting(self._store)
+        await forgetting.words(transport, workspace, user_id)
+        await forgetting.notices([f"{kind}:{key}" for key in notices for kind in ("notice", "alert")])

@@ -14,7 +14,7 @@ from vtoc_bots.core.alarms import Alarms
 from vtoc_bots.core.asking import Asking
 from vtoc_bots.core.cards import Card
 from vtoc_bots.core.commands import Commands
-from vtoc_bots.core.errors import VtocError
+from vtoc_bots.core.errors import NotSent, VtocError
 from vtoc_bots.core.floods import Floods
 from vtoc_bots.core.inbox import TransportInbox
 from vtoc_bots.core.leases import LeaseKeeper
@@ -25,13 +25,15 @@ from vtoc_bots.core.observe.observers import Observers
 from vtoc_bots.core.outbox import Deliverer
 from vtoc_bots.core.parts import Parts
 from vtoc_bots.core.ports import Blobs, Clock
-from vtoc_bots.core.probes import TRANSPORT, register_transport
+from vtoc_bots.core.probes import MENU, TRANSPORT, register_transport
 from vtoc_bots.core.queue import DELIVER, Hint, Lane
 from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.store.conversations import ConversationLeases, Held
 from vtoc_bots.core.store.inbox import InboxRows
 from vtoc_bots.core.store.outbox import OutboxRows
 from vtoc_bots.core.store.remembered import Remembered
+from vtoc_bots.core.store.station_views import thread_of_mission
+from vtoc_bots.core.store.stations import Stations
 from vtoc_bots.core.store.threads import ThreadRows
 from vtoc_bots.core.transports import (
     Caller,
@@ -130,16 +132,24 @@ class TransportHost:
 
     def _run(self, spec: TransportSpec, transport: Transport) -> None:
         inbox = self._inbox(spec, transport)
-        self._parts.forever(f"{TRANSPORT}{spec.name}", lambda: transport.run(inbox))
+        name = f"{TRANSPORT}{spec.name}"
+        self._parts.forever(name, lambda: transport.run(inbox))
         register_transport(self._health, spec.name, transport, self._parts.failing)
         if isinstance(transport, PublishesCommands):
             publisher = transport
 
             async def publish(epoch: int) -> None:
-                await publisher.publish(tuple(self._commands))
+                try:
+                    await publisher.publish(tuple(self._commands))
+                except VtocError:
+                    broken = self._parts.failing.get(name)
+                    if broken is None:
+                        raise
+                    raise NotSent(broken) from None  # the platform itself is out: that is why
                 await asyncio.Event().wait()  # and keep others from doing it too
 
-            self._parts.hold(f"publish.{spec.name}", publish)
+            held = self._parts.singleton(f"publish.{spec.name}", publish)
+            self._parts.forever(f"{name}{MENU}", held.run)
 
     def _inbox(self, spec: TransportSpec, transport: Transport) -> TransportInbox:
         queue = spec.queue or spec.name
@@ -161,8 +171,19 @@ class TransportHost:
         async def hold(name: str, work: Callable[[int], Awaitable[None]]) -> None:
             await self._parts.singleton(f"{TRANSPORT}{spec.name}.{name}", work).run()
 
+        async def holders(prefix: str) -> Sequence[str]:
+            whole = f"{TRANSPORT}{spec.name}."
+            return [row.name.removeprefix(whole) for row in await self._parts.leases.live(whole + prefix)]
+
         async def notice(card: Card, key: str) -> None:
             await self._notices.send(self._settings.station.slug, card, f"notice:{spec.name}:{key}")
+
+        async def mission_thread(slug: str, code: str) -> str | None:
+            station = await Stations(self._parts.store).get(slug)
+            if station is None:
+                return None
+            async with self._parts.store.session(station) as session:
+                return await thread_of_mission(session, code)
 
         return TransportContext(
             account=spec.account,
@@ -170,6 +191,7 @@ class TransportHost:
             blobs=self._blobs,
             data_dir=self._settings.data_dir,
             hold=hold,
+            holders=holders,
             notice=notice,
             link=self._links.address,
             address=self._address,
@@ -177,6 +199,7 @@ class TransportHost:
             caller=self._caller,
             threads=ThreadRows(self._parts.store),
             knows=self._asking.knows,
+            mission_thread=mission_thread,
         )
 
     async def _sent(self, outbound: Outbound) -> None:

@@ -180,6 +180,16 @@ async def forgetful(name: str, value: str | None = None) -> str | None:
     return value
 
 
+async def nobody(prefix: str) -> Sequence[str]:
+    """A `holders` where nobody holds anything."""
+    return ()
+
+
+async def threadless(station: str, code: str) -> str | None:
+    """A `mission_thread` where no mission has one."""
+    return None
+
+
 async def everybody(message: Message) -> bool:
     """A `knows` that knows everybody."""
     return True
@@ -202,6 +212,9 @@ class TransportContext:
     link: Callable[[str, str, str], Awaitable[str | None]]
     """``await link(blob, name, content_type)``: a signed address of a stored file for a day, None where none can be
     given. It may take some seconds, for the file may be put where people can reach it: ask for what needs one."""
+    holders: Callable[[str], Awaitable[Sequence[str]]] = nobody
+    """``await holders(prefix)``: the names of this transport's leases that begin so and are held now, anywhere in the
+    installation. Raises TransientError where nobody can say now."""
     address: Callable[[], str | None] = lambda: None
     """Where this process's web server answers, once it does."""
     recall: Callable[..., Awaitable[str | None]] = forgetful
@@ -214,6 +227,9 @@ class TransportContext:
     """Conversations that live here, a `ThreadRows`; None where a transport is tested by itself."""
     knows: Callable[[Message], Awaitable[bool]] = everybody
     """``await knows(message)``: whether its sender is an operator. Raises TransientError where nobody can say now."""
+    mission_thread: Callable[[str, str], Awaitable[str | None]] = threadless
+    """``await mission_thread(station, code)``: the ChatKit thread that a mission's row names, whoever made it; None
+    where it names none. Raises TransientError where the station's database is away."""
 
 
 @dataclass(frozen=True, slots=True)

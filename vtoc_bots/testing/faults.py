@@ -18,7 +18,7 @@ MEANS: dict[Fault, tuple[type[Exception], ...]] = {
     Fault.REFUSED: (Refused,),
     Fault.LIMITED: (RateLimited,),
     Fault.LIMITED_BARE: (RateLimited,),
-    Fault.FAILING: (NotSent, Unknown),
+    Fault.FAILING: (Unknown,),
     # Core ends a send that takes too long by cancelling it, and holds it for unknown.
     Fault.HANGING: (Unknown, TimeoutError),
     Fault.DROPPED: (Unknown,),

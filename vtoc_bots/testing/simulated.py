@@ -315,10 +315,10 @@ async def _raise(fault: Fault | Exception, after_seconds: float) -> None:
             raise RateLimited("too many requests", after_seconds)
         case Fault.LIMITED_BARE:
             raise RateLimited("too many requests", 1.0)
-        case Fault.FAILING | Fault.UNREACHABLE:
+        case Fault.UNREACHABLE:
             raise NotSent(f"the platform is {fault.value}")
-        case Fault.DROPPED:
-            raise Unknown("the platform dropped the connection")
+        case Fault.FAILING | Fault.DROPPED:
+            raise Unknown(f"the platform is {fault.value}")
         case Fault.HANGING:
             await asyncio.Event().wait()
 

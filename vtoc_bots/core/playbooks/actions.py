@@ -29,14 +29,19 @@ F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 
 def action(
-    name: str, *, summary: str | None = None, sends: str | None = None, level: str = "operator"
+    name: str,
+    *,
+    summary: str | None = None,
+    sends: str | None = None,
+    level: str = "operator",
+    in_chat: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], ActionSpec]:
     """Make an ActionSpec of ``async def f(ctx, one: T, two: U = default) -> Result``.
 
     Every parameter after the first and the result need type annotations that pydantic knows; `Area`, `Position`,
     `timedelta` and `datetime` read the texts that people write for them. `summary` is by default the docstring's first
-    line, `sends` says in words what goes to whom outside, for the dry run. Raises PluginError where the signature
-    won't do.
+    line, `sends` says in words what goes to whom outside, for the dry run. `in_chat`: it works for nobody but an
+    operator who asked in a chat. Raises PluginError where the signature won't do.
     """
 
     def make(call: Callable[..., Awaitable[Any]]) -> ActionSpec:
@@ -54,6 +59,7 @@ def action(
             summary=doc if summary is None else summary,
             level=level,
             sends=sends,
+            in_chat=in_chat,
         )
 
     return make

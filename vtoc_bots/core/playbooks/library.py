@@ -22,6 +22,11 @@ class Library:
         """The playbooks of a role's stations, by id."""
         return (p for _, p in sorted(self.playbooks.items()) if p.role is None or p.role == role)
 
+    def is_for_programs(self, playbook: Playbook) -> bool:
+        """Whether it can be run for a program: no step that it always does works only for who asked in a chat."""
+        always = (self.actions.get(step.uses or "") for step in playbook.every_step if step.condition is None)
+        return not any(spec is not None and spec.in_chat for spec in always)
+
     def find(self, playbook_id: str) -> Playbook | None:
         """The playbook, None where there is none of that id."""
         return self.playbooks.get(playbook_id)

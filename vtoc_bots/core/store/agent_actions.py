@@ -209,6 +209,14 @@ async def told_action(statements: Statements, action: ActionRow) -> None:
     await statements.execute(_TOLD, action.action_id, action.revision)
 
 
+async def failed_in_private(statements: Statements, action: ActionRow) -> bool:
+    """Whether what went wrong is for those alone who may see the run; so is that of a run that is gone."""
+    if action.error is None or action.run_id is None:
+        return False
+    row = await statements.fetchrow("SELECT private FROM vtoc_engine.runs WHERE id = $1", action.run_id)
+    return row is None or bool(row["private"])
+
+
 async def copy_action(session: Session, action: ActionRow) -> None:
     """Write the station's own row of the action; a private card is only named there, for the whole station reads it."""
     await session.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from vtoc_bots.core.store.pool import Store
 
@@ -27,3 +28,8 @@ class ButtonRows:
 def used_mark(token: str) -> str:
     """The name of the row that says that a button was used; no button's token is that long."""
     return f"{token}.used"
+
+
+def dialog_mark(dialog_id: UUID) -> str:
+    """The name of the row that says which button, that does its work one time, began a dialog."""
+    return f"{dialog_id}.once"

@@ -24,8 +24,8 @@ from vtoc_bots.core.store.strays import processes_in
 
 SHARED: Final = Path("/var/lib/vtoc-bots")
 """Where root keeps what its unprivileged user can't reach elsewhere."""
-
-_OWNER_FILE: Final = "data_folder"
+OWNER_FILE: Final = "data_folder"
+"""Names there the data folder whose cluster it is."""
 _TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  named to be cleared, not used
 STATE_FILE: Final = "postgres.json"
 PORT: Final = 5432
@@ -149,7 +149,7 @@ def abandoned(shared: Path) -> list[Path]:
     """
     temporary = {Path(tempfile.gettempdir()).resolve(), *_TEMPORARY}
     found = []
-    for note in shared.glob(f"*/{_OWNER_FILE}"):
+    for note in shared.glob(f"*/{OWNER_FILE}"):
         data = Path(os.fsdecode(note.read_bytes()))
         if not data.exists() and temporary & set(data.parents) and not processes_in(note.parent / "postgres", 0):
             found.append(note.parent)
@@ -160,7 +160,7 @@ def _claim(home: Path, data: Path) -> None:
     """Note whose cluster this is. A data folder that was copied must not share one with its original."""
     home.mkdir(exist_ok=True)
     home.chmod(0o711)
-    owner = home / _OWNER_FILE
+    owner = home / OWNER_FILE
     known = Path(os.fsdecode(owner.read_bytes())) if owner.exists() else data
     if known != data and (known / STATE_FILE).exists():
         raise StartupError(

@@ -9,8 +9,9 @@ from vtoc_bots.core.store.pool import Store
 
 _GET: Final = """SELECT conversation, body, trace FROM vtoc_engine.inbox
     WHERE id = $1 AND ($2 OR received_at > now() - interval '1 day')"""
-_DIALOG: Final = """SELECT id, command, given, asked FROM vtoc_engine.dialogs
-    WHERE conversation = $1 AND user_id = $2 AND expires_at > now()"""
+_DIALOG: Final = """SELECT d.id, d.command, d.given, d.asked, b.value ->> 'once' FROM vtoc_engine.dialogs d
+    LEFT JOIN vtoc_engine.buttons b ON b.token = d.id || '.once'
+    WHERE d.conversation = $1 AND d.user_id = $2 AND d.expires_at > now()"""
 
 
 class Original(NamedTuple):
@@ -22,12 +23,16 @@ class Original(NamedTuple):
 
 
 class Dialog(NamedTuple):
-    """What is being asked of somebody: the command, what it was given, and the parameter asked for now."""
+    """What is being asked of somebody: the command, what it was given, and the parameter asked for now.
+
+    `once` is the token of a button that does its work one time, where such a one asked for the command.
+    """
 
     id: UUID
     command: str
     given: Any
     asked: str
+    once: str | None = None
 
 
 class OriginalRows:

@@ -59,7 +59,9 @@ class Ended(NamedTuple):
 UNSURE_PAUSES: Final = (1.0, 10.0, 100.0, 900.0)
 """Seconds before another copy of a card that may be shown already. A short failure costs a moment; a long one is
 outlasted, until the card's deadline, with few copies."""
-# What comes behind a card that has come to the last of its pauses does not wait along.
+LOOKED_UP_PAUSES: Final = (1.0, 10.0, 60.0, 60.0)
+"""The same where the platform is asked first, and no copy is shown. As many, for what comes behind."""
+# What comes behind a card that has come to the last of its pauses does not wait along, nor for an edit.
 # The state is 'unknown' from before the sending until its end is stored: a worker killed in between leaves the truth.
 # What its writer handed over to its own process ($3) was unknown from the start; only as long as nobody else began it
 # (their beginning is on disk before they send), that process knows better.
@@ -74,7 +76,7 @@ WITH first AS (
         -- Progress that was never shown is not shown once the run has ended.
         OR (o.receipt IS NULL AND EXISTS (
             SELECT 1 FROM vtoc_engine.runs r WHERE r.id = o.run_id AND r.state NOT IN ('ready', 'waiting')))))
-        AND NOT (o.copies >= {len(UNSURE_PAUSES)} AND o.due_at > now())
+        AND NOT ((o.copies >= {len(UNSURE_PAUSES)} OR (o.revision > 0 AND o.receipt IS NOT NULL)) AND o.due_at > now())
     ORDER BY o.conversation, o.seq
 )
 UPDATE vtoc_engine.outbox o SET state = 'unknown', tries = o.tries + 1, attempt = o.attempt + 1,

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from vtoc_bots.core.errors import TransientError
+from vtoc_bots.core.errors import TransientError, UsageError
 
 T = TypeVar("T")
 
@@ -52,9 +52,14 @@ def transient(error: BaseException, *, is_closed: bool) -> TransientError | None
 
 
 async def driven(raw: Any, call: Awaitable[T]) -> T:
-    """Await a call of the driver on the connection `raw`; what passes by itself is raised as a TransientError."""
+    """Await a call of the driver on the connection `raw`; what passes by itself is raised as a TransientError.
+
+    Raises UsageError for a text with a NUL, which Postgres has no place for: somebody sent it as an id or a name.
+    """
     try:
         return await call
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise UsageError("a text holds a character that can't be stored (NUL)") from error
     except DRIVER_ERRORS as error:
         known = transient(error, is_closed=is_gone(raw))
         if known is None:

@@ -34,12 +34,22 @@ SELECT id FROM stopped
 _STEPS: Final = """SELECT step, index, state, tries, error, due_at, started_at, finished_at
     FROM vtoc_engine.steps WHERE run_id = $1 ORDER BY index"""
 _STORY: Final = """
-SELECT at, actor, event, subject, detail FROM vtoc_engine.audit
+SELECT at, actor, event, subject, detail, correlation_id IN (
+    SELECT r.correlation_id FROM vtoc_engine.runs r WHERE r.private AND r.operator_id IS DISTINCT FROM $4
+) AS of_others
+FROM vtoc_engine.audit
 WHERE correlation_id IN (
     SELECT id FROM vtoc_engine.inbox WHERE right(id::text, 10) = $1
     UNION SELECT correlation_id FROM vtoc_engine.runs WHERE right(id::text, 10) = $1
     UNION SELECT correlation_id FROM vtoc_engine.approvals WHERE right(id::text, 10) = $1
 ) AND (station = $2 OR $3) ORDER BY at, id LIMIT 50
+"""
+_EARLIER: Final = """
+SELECT e.inputs, e.result, e.private
+FROM vtoc_engine.runs r JOIN vtoc_engine.runs e ON e.station = r.station AND e.created_at > now() - interval '1 hour'
+    AND e.conversation = r.conversation AND e.playbook = r.playbook AND e.id < r.id
+WHERE r.id = $1 AND e.operator_id = $2 AND e.state = 'succeeded' AND e.finished_at > now() - interval '30 minutes'
+    AND jsonb_typeof(e.result) = 'object' ORDER BY e.id DESC LIMIT $3
 """
 _COUNTS: Final = """
 SELECT (SELECT count(*) FROM vtoc_engine.runs WHERE station = $1 AND state IN ('ready', 'waiting')) AS active_runs,
@@ -187,9 +197,17 @@ class RunViews:
         """Cancel it; False when it had ended."""
         return await self._store.fetchrow(_CANCEL, run_id, by, idempotent=True) is not None
 
-    async def story(self, bits: int, station: str, everywhere: bool) -> list[Row]:
-        """What the audit holds under the id of a message, run or approval, oldest first."""
-        return await self._store.fetch(_STORY, f"{bits:010x}", station, everywhere)
+    async def story(self, bits: int, station: str, everywhere: bool, viewer: UUID) -> list[Row]:
+        """What the audit holds under the id of a message, run or approval, oldest first.
+
+        `of_others` says that it belongs to a private run which somebody else asked for.
+        """
+        return await self._store.fetch(_STORY, f"{bits:010x}", station, everywhere, viewer)
+
+    async def earlier(self, run_id: UUID, operator_id: UUID, most: int) -> list[Row]:
+        """What an operator has lately asked the run's playbook in its conversation, and its answers, the newest first:
+        inputs, result, private."""
+        return await self._store.fetch(_EARLIER, run_id, operator_id, most)
 
     async def counts(self, station: str) -> Row:
         """active_runs, open_approvals, waiting_messages, unsent."""

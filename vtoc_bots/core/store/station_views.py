@@ -61,3 +61,9 @@ async def timeline(session: Session, limit: int, offset: int) -> tuple[list[Row]
     rows = await session.fetch(_TIMELINE.format(schema=session.schema), limit, offset, timeout=30)
     total = await session.fetchval(_TIMELINE_TOTAL.format(schema=session.schema), timeout=30)
     return rows, int(total)
+
+
+async def thread_of_mission(session: Session, code: str) -> str | None:
+    """The ChatKit thread of a mission; None where it has none."""
+    sql = f"SELECT chatkit_thread_id FROM {session.schema}.missions WHERE code = $1"
+    return await session.fetchval(sql, code) or None

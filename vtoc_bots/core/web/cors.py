@@ -1,36 +1,43 @@
-"""Lets web pages of named origins use the API and the ChatKit server (CORS, Fetch standard §3.2); no others."""
+"""Lets web pages of named origins use the API, the ChatKit server and MCP (CORS, Fetch standard §3.2); no others."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
 from aiohttp.hdrs import VARY
 
-PREFIXES: Final = ("/api/v1", "/chatkit")
 MAX_AGE_SECONDS: Final = 600
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
-_EXPOSED: Final = "X-Correlation-Id, X-Next-Cursor, Link, Retry-After, Location, Content-Disposition"
-_ALWAYS_HEADERS: Final = "authorization, content-type, idempotency-key"
+_EXPOSED: Final = (
+    "X-Correlation-Id, X-Next-Cursor, Link, Retry-After, Location, Content-Disposition, WWW-Authenticate,"
+    " Mcp-Session-Id, Mcp-Protocol-Version"
+)
+_ALWAYS_HEADERS: Final = (
+    "authorization, content-type, idempotency-key, last-event-id, mcp-session-id, mcp-protocol-version"
+)
 _HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9-]+(?:\s*,\s*[A-Za-z0-9-]+){0,30}")
 
+Allows = Callable[[str, web.Request], bool]
+"""Whether pages of an origin may use what a request asks for."""
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Cors:
     """Answers preflights and dresses answers for the allowed origins, each named in full and never ``*``.
 
-    Credentials are bearer tokens that a page adds itself; cookies are nobody's here, so none are allowed.
+    `places` says what is allowed where, by the beginning of a path. Credentials are bearer tokens that a page adds
+    itself; cookies are nobody's here, so none are allowed.
     """
 
-    def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = frozenset(origins)
+    def __init__(self, places: Mapping[str, Allows]) -> None:
+        self._places = places
 
     def add(self, app: web.Application) -> None:
-        """Work in an application; with no origin allowed, nothing is added."""
-        if self._origins:
+        """Work in an application; with no place, nothing is added."""
+        if self._places:
             app.middlewares.append(self._handle)
             app.on_response_prepare.append(self._dress)
 
@@ -49,7 +56,7 @@ class Cors:
         return web.Response(status=204, headers=headers)
 
     async def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
-        if not _is_ours(request.path):
+        if self._at(request.path) is None:
             return
         # Whatever the answer, caches must not give one origin's to another.
         response.headers.add(VARY, "Origin")
@@ -60,9 +67,9 @@ class Cors:
 
     def _allowed(self, request: web.Request) -> str | None:
         """The request's origin, where its pages may use what it asks for."""
-        origin = request.headers.get("Origin")
-        return origin if origin in self._origins and _is_ours(request.path) else None
+        origin, allows = request.headers.get("Origin"), self._at(request.path)
+        return origin if origin is not None and allows is not None and allows(origin, request) else None
 
-
-def _is_ours(path: str) -> bool:
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in PREFIXES)
+    def _at(self, path: str) -> Allows | None:
+        found = (each for each in self._places if path == each or path.startswith(f"{each}/"))
+        return next((self._places[each] for each in found), None)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from vtoc_bots.core.errors import NotFound
+from vtoc_bots.core.media_types import media_type
 from vtoc_bots.core.ports import Blobs, Clock
 
 VALID_SECONDS: Final = 24 * 3600
@@ -66,4 +67,4 @@ class FileLinks:
         data = await self._blobs.get(blob)
         kind = "inline" if content_type in SHOWN else "attachment"
         headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}"}
-        return web.Response(body=data, headers={**headers, "Content-Type": content_type or "application/octet-stream"})
+        return web.Response(body=data, headers={**headers, "Content-Type": media_type(content_type)})

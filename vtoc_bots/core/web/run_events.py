@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from vtoc_bots.core.store.agent_actions import PRIVATE
 from vtoc_bots.core.store.run_pages import RunSeen
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
@@ -74,3 +75,9 @@ def events_since(seen: Seen, run: RunSeen) -> tuple[list[RunEvent], Seen]:
         data = {"run_id": str(run.id), "state": run.state, "waiting_for": run.waiting_for, "error": run.error}
         events.append(RunEvent(id_of(seen), "run", data))
     return events, seen
+
+
+def without_errors(run: RunSeen) -> RunSeen:
+    """The run as those see it whom it does not concern: what went wrong is not told."""
+    steps = tuple(step._replace(error=step.error and PRIVATE) for step in run.steps)
+    return run._replace(error=run.error and PRIVATE, steps=steps)

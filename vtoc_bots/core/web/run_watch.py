@@ -14,13 +14,15 @@ from vtoc_bots.core.web.problems import Refusal
 
 LOOK_SECONDS: Final = 0.5
 MOST_WATCHERS: Final = 1000
+MOST_OF_ONE: Final = 200
+"""Of these, those of one caller, so that nobody has all of them."""
 
 
 class Watcher:
     """One stream's view of a run: its latest state, and whether that changed since it was taken."""
 
-    def __init__(self, run_id: UUID) -> None:
-        self.run_id = run_id
+    def __init__(self, run_id: UUID, whose: str) -> None:
+        self.run_id, self.whose = run_id, whose
         self._changed = asyncio.Event()
         self._latest: RunSeen | None = None
 
@@ -49,11 +51,13 @@ class RunWatch:
         self._wanted = asyncio.Event()
 
     @asynccontextmanager
-    async def watch(self, run_id: UUID) -> AsyncIterator[Watcher]:
-        """Watch a run for the length of the block. Raises Refusal (503) when too many do."""
+    async def watch(self, run_id: UUID, whose: str) -> AsyncIterator[Watcher]:
+        """Watch a run for the length of the block; `whose` names the caller. Raises Refusal (503) when too many do."""
         if len(self._watchers) >= MOST_WATCHERS:
             raise Refusal(503, "too many streams are open here; try again soon", {"Retry-After": "10"})
-        watcher = Watcher(run_id)
+        if sum(each.whose == whose for each in self._watchers) >= MOST_OF_ONE:
+            raise Refusal(503, f"{MOST_OF_ONE} streams of yours are open here; end one first", {"Retry-After": "10"})
+        watcher = Watcher(run_id, whose)
         self._watchers.add(watcher)
         self._wanted.set()
         try:

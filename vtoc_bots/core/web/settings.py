@@ -33,7 +33,7 @@ def _sendable(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+def full_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     """Origins as browsers write them. ``*`` is none: who may use an API that takes credentials is named."""
     made = []
     for origin in origins:
@@ -79,7 +79,7 @@ class ApiSettings(BaseModel):
         (),
     )
 
-    cors_origins: Annotated[Words, AfterValidator(_origins)] = _set(
+    cors_origins: Annotated[Words, AfterValidator(full_origins)] = _set(
         "VTOC_CORS_ORIGINS",
         "origins, https://host or https://host:port, separated by commas or spaces",
         "Web pages whose scripts may use /api/v1 and /chatkit from another origin. Unset: none",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from vtoc_bots.core.access import Decision
 from vtoc_bots.core.audit import audit_row
-from vtoc_bots.core.errors import Forbidden, UsageError
+from vtoc_bots.core.errors import Forbidden, NotFound, UsageError
 from vtoc_bots.core.observe.tracing import current_traceparent
 from vtoc_bots.core.playbooks.inputs import bind_inputs
 from vtoc_bots.core.playbooks.model import Playbook
@@ -23,7 +23,12 @@ Also = Callable[[Connection, UUID], Awaitable[None]]
 
 
 async def start_playbook(call: Call, playbook: Playbook, given: Mapping[str, Any], also: Also | None = None) -> UUID:
-    """Start a run for the caller; its id. Raises UsageError for inputs that won't do, and Forbidden."""
+    """Start a run for the caller; its id.
+
+    Raises UsageError for inputs that won't do, Forbidden, and NotFound where it works only for who asks in a chat.
+    """
+    if not call.parts.library.is_for_programs(playbook):
+        raise NotFound(f"{playbook.id} works only for an operator who asks in a chat")
     bound = bind_inputs(playbook, given)
     if bound.missing:
         names = " and ".join(field.name for field in bound.missing)

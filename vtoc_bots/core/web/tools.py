@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vtoc_bots.core.access import Ask, Decision, Level
 from vtoc_bots.core.errors import Forbidden
 from vtoc_bots.core.playbooks.inputs import inputs_schema
+from vtoc_bots.core.playbooks.model import Playbook
 from vtoc_bots.core.playbooks.start import playbook_ask
 from vtoc_bots.core.ports import ActionSpec
 from vtoc_bots.core.web.documents import Answered, Json
@@ -39,11 +40,18 @@ def action_ask(spec: ActionSpec, inputs: dict[str, object] | None) -> Ask:
     return Ask(f"action:{spec.name}", Level.parse(spec.level), frozenset(), inputs, transport="api")
 
 
-def playbook_tools(call: Call) -> Iterator[Tool]:
-    """The playbooks that the caller may run, perhaps after an approval."""
+def usable_playbooks(call: Call) -> Iterator[Playbook]:
+    """The playbooks of the station's role that the caller may run, perhaps after an approval."""
     for playbook in call.parts.library.at(call.station.role):
         decision = call.parts.access.decide_now(call.principal.operator, call.station, playbook_ask(playbook, None))
-        if decision.allowed and is_allowed(call, playbook.id):
+        if decision.allowed and call.parts.library.is_for_programs(playbook):
+            yield playbook
+
+
+def playbook_tools(call: Call) -> Iterator[Tool]:
+    """The playbooks that the caller may run, perhaps after an approval."""
+    for playbook in usable_playbooks(call):
+        if is_allowed(call, playbook.id):
             metadata = {"kind": "playbook", "role": playbook.role, "needs_approval": playbook.has_approvals}
             yield Tool(
                 name=playbook.id,
@@ -57,7 +65,7 @@ def action_tools(call: Call) -> Iterator[Tool]:
     """The actions that the caller may call by themselves."""
     for name, spec in sorted(call.parts.library.actions.items()):
         decision = call.parts.access.decide_now(call.principal.operator, call.station, action_ask(spec, None))
-        if decision.allowed and is_allowed(call, name):
+        if decision.allowed and not spec.in_chat and is_allowed(call, name):
             yield Tool(
                 name=name,
                 description=spec.summary,

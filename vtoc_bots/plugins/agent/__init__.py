@@ -23,7 +23,7 @@ def vtoc_actions(settings: Settings) -> tuple[ActionSpec, ...]:
     """agent.answer and the card of what it found."""
     own = settings.read(AgentSettings)
     model = ChatCompletions(own)
-    return agent_actions(model, own, model.open)
+    return agent_actions(model, own, model.open, model.probe)
 
 
 @hookimpl

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from vtoc_bots import ActionContext, ActionSpec, Block, Button, Buttons, Card, Severity, Text, UsageError, action
+from vtoc_bots import ActionContext, ActionSpec, Block, Button, Buttons, Card, Clock, Severity, Text, UsageError, action
 from vtoc_bots.plugins.agent.model import Model
 from vtoc_bots.plugins.agent.settings import AgentSettings
 from vtoc_bots.plugins.agent.talk import Answer, Budget, Talk
@@ -19,19 +19,31 @@ LONGEST_ANSWER: Final = 6_000
 
 
 def agent_actions(
-    model: Model, settings: AgentSettings, lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None
+    model: Model,
+    settings: AgentSettings,
+    lifespan: Callable[[Path], AbstractAsyncContextManager[None]] | None = None,
+    probe: Callable[[Clock], Awaitable[str | None]] | None = None,
 ) -> tuple[ActionSpec, ...]:
     """The actions over a model."""
 
-    @action("agent.answer", level="observer", sends="the question and what is looked up for it, to the language model")
+    @action(
+        "agent.answer",
+        level="observer",
+        sends="the question and what is looked up for it, to the language model",
+        in_chat=True,
+    )
     async def answer(
         ctx: ActionContext,
         question: str,
         calls: int | None = None,
         tokens: int | None = None,
         within: timedelta | None = None,
+        follows: bool = False,
     ) -> Answer:
-        """Answer a question with the asker's rights: look things up, and propose what does more."""
+        """Answer a question with the asker's rights: look things up, and propose what does more.
+
+        With `follows` what they asked and were answered just before it belongs to the question.
+        """
         if not question.strip() or len(question) > LONGEST_QUESTION:
             raise UsageError(f"a question has 1 to {LONGEST_QUESTION:,} characters, this has {len(question):,}")
         budget = Budget(
@@ -39,9 +51,9 @@ def agent_actions(
             settings.tokens if tokens is None else tokens,
             settings.seconds if within is None else within.total_seconds(),
         )
-        return await Talk(ctx, model, question, budget).go()
+        return await Talk(ctx, model, question, budget, follows=follows).go()
 
-    return replace(answer, lifespan=lifespan), card
+    return replace(answer, lifespan=lifespan, probe=probe), card
 
 
 @action("agent.card")

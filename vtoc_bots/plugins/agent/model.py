@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 import orjson
 
-from vtoc_bots import ActionError, Clock, Errand, Service, ServiceHttp, VtocError
+from vtoc_bots import ActionError, Clock, Declined, Errand, Service, ServiceHttp, TransientError, VtocError
 from vtoc_bots.plugins.agent.settings import AgentSettings
 
 SERVICE: Final = Service("the model", "OPENAI_API_KEY", "OPENAI_BASE_URL")
@@ -20,6 +20,9 @@ CHARACTERS_PER_TOKEN: Final = 4
 """What is reckoned where an endpoint does not say what a reply used."""
 MOST_CALLS: Final = 32
 """Tools that one reply may call."""
+PROBE_SECONDS: Final = 1.5
+PROBED_SECONDS: Final = 30.0
+"""How long it is believed that the endpoint is there: whoever looks at our health may do so each second."""
 SHORTEST_SECRET: Final = 8
 """Characters: less is "any word", which stands in sentences too."""
 
@@ -70,6 +73,7 @@ class ChatCompletions:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._http: ServiceHttp | None = None
+        self._seen_at = float("-inf")
 
     @asynccontextmanager
     async def open(self, data_dir: Path) -> AsyncIterator[None]:
@@ -115,6 +119,29 @@ class ChatCompletions:
             error.args = (without_key(str(error), key),)
             raise
         return reply_of(answer.document(), len(orjson.dumps(body)))
+
+    async def probe(self, clock: Clock) -> str:
+        """What is worth saying of the endpoint. Raises VtocError where it can't be reached or refuses the key.
+
+        It is asked for its models, which costs nothing; one that does not list any is there all the same.
+        """
+        if clock.monotonic() - self._seen_at < PROBED_SECONDS:
+            return self._settings.model
+        if self._session is None:
+            raise TransientError("not open yet")
+        key = self._settings.api_key.get_secret_value()
+        # By itself: what is found out here must not make questions wait.
+        http = ServiceHttp(self._open_session, SERVICE, self._settings.base_url, clock, tries=1)
+        headers = {"Authorization": f"Bearer {key}"}
+        try:
+            await http.request("GET", "models", operation="probe", headers=headers, timeout_seconds=PROBE_SECONDS)
+        except Declined as error:
+            if error.status in (401, 403):
+                raise VtocError(without_key(str(error), key)) from None
+        except VtocError as error:
+            raise VtocError(without_key(str(error), key)) from None
+        self._seen_at = clock.monotonic()
+        return self._settings.model
 
     def _service(self, clock: Clock) -> ServiceHttp:
         """Our way to it. The run that asks waits parked, so each request has one try, and few wait for their turn."""

@@ -31,6 +31,9 @@ LONGEST_GIVEN: Final = 200
 MOST_PROPOSALS: Final = 3
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 20.0
+MOST_REMEMBERED: Final = 3
+LONGEST_REMEMBERED: Final = 1_500
+"""Exchanges before this one that the model is told, and characters of each question and answer."""
 NO_MORE: Final = "Not done: no more tools may be called for this question. Answer with what you have."
 PROPOSED: Final = "This was put before the person as a plan, with a button that confirms it. It has not been done."
 
@@ -86,8 +89,12 @@ class Memo(BaseModel):
 class Talk:
     """One question, from where the step's memo left it."""
 
-    def __init__(self, ctx: ActionContext, model: Model, question: str, budget: Budget) -> None:
+    def __init__(
+        self, ctx: ActionContext, model: Model, question: str, budget: Budget, *, follows: bool = False
+    ) -> None:
+        """`follows`: what was asked and answered just before belongs to it."""
         self._ctx, self._model, self._budget = ctx, model, budget
+        self._follows = follows and not ctx.inquiry.memo
         asked = {"began": ctx.clock.now(), "messages": [{"role": "user", "content": question}]}
         self._memo = Memo.model_validate(ctx.inquiry.memo or asked)
         self._answer = self._memo.answer
@@ -95,6 +102,8 @@ class Talk:
     async def go(self) -> Answer:
         """The answer. Raises Elsewhere while the model is not to be had, ActionError with what a person can do."""
         tools = await self._ctx.services.deputy.errands(self._ctx)
+        if self._follows:
+            await self._remember()
         await self._finish_calls()
         while True:
             used_up = self._used_up()
@@ -111,6 +120,18 @@ class Talk:
             self._memo.messages.append(_asking(reply))
             await self._keep()
             await self._finish_calls()
+
+    async def _remember(self) -> None:
+        """Put before the question what the person asked and was answered just before it."""
+        told: list[dict[str, Any]] = []
+        for each in await self._ctx.services.deputy.earlier(self._ctx, MOST_REMEMBERED):
+            question = each.inputs.get("question")
+            if isinstance(question, str) and each.text:
+                told.append({"role": "user", "content": question[:LONGEST_REMEMBERED]})
+                told.append({"role": "assistant", "content": each.text[:LONGEST_REMEMBERED]})
+                self._answer.private = self._answer.private or each.private
+                self._answer.exercise = self._answer.exercise or each.exercise
+        self._memo.messages[:0] = told
 
     async def _finish_calls(self) -> None:
         """Call the tools that the model asked for last and that have no result yet."""

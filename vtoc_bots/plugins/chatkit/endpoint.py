@@ -14,7 +14,7 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
-from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransientError, TransportContext, read_body
+from vtoc_bots import Inbox, NotFound, Refusal, ThreadRows, TransientError, TransportContext, media_type, read_body
 from vtoc_bots.plugins.chatkit.speaking import Request
 from vtoc_bots.plugins.chatkit.watch import ThreadWatch
 
@@ -102,7 +102,7 @@ class Endpoint:
         kind = "inline" if content_type in _SHOWN else "attachment"
         headers = {"Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}"}
         data = await self._context.blobs.get(row["blob"])
-        return web.Response(body=data, headers={**headers, "Content-Type": content_type})
+        return web.Response(body=data, headers={**headers, "Content-Type": media_type(content_type)})
 
     def file_address(self, file_id: str) -> str:
         """Where a file is uploaded and had."""

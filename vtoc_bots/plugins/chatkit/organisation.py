@@ -88,6 +88,9 @@ class Organisation:
         channel = outbound.conversation.channel
         try:
             known = await self._threads.of(channel, purpose)
+            if known is None and purpose.mission is not None:
+                theirs = await self._context.mission_thread(channel, purpose.mission)
+                known = theirs and await self._threads.made(channel, purpose, theirs)
             if known is not None:
                 return known
             metadata = {"purpose": purpose.name, **({"mission": purpose.mission} if purpose.mission else {})}

@@ -153,7 +153,7 @@ class VtocChatKitServer(ChatKitServer[Request]):
         since = row["changes"] if context.since is None else context.since
         conversation = str(conversation_of(row, self._account))
         teller = Teller(since, context)
-        async with self._watch.watch(thread_id, conversation, since, run_id) as watcher:
+        async with self._watch.watch(thread_id, conversation, since, context.caller.actor, run_id) as watcher:
             while True:
                 seen = await watcher.next()
                 for item in seen.rows:

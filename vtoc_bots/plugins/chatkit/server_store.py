@@ -22,7 +22,7 @@ from chatkit.types import (
 from pydantic import TypeAdapter
 
 from vtoc_bots import Attachment as MessageFile
-from vtoc_bots import Message, Refusal, ThreadRows, VtocError, new_id
+from vtoc_bots import Message, Refusal, ThreadRows, VtocError, markup, media_type, new_id
 from vtoc_bots import ThreadItem as ItemRow
 from vtoc_bots.plugins.chatkit.speaking import LONGEST_TITLE, Request, answered, pressed, said
 
@@ -151,15 +151,17 @@ class PostgresStore(Store[Request], AttachmentStore[Request]):
         """Nothing: what was said and answered stays, whatever a client retries."""
 
     async def create_attachment(self, input: AttachmentCreateParams, context: Request) -> Attachment:
-        """Make a file known that the client will upload. Raises Refusal for one that is too large."""
+        """Make a file known that the client will upload. Raises Refusal for one that is too large, or of no type."""
         if not 0 < input.size <= self._most_file_bytes:
             raise Refusal(413, f"a file has at most {self._most_file_bytes:,} bytes")
+        if media_type(input.mime_type) != input.mime_type:
+            raise Refusal(400, "mime_type is no media type, as image/png is one")
         file_id = self.generate_attachment_id(input.mime_type, context)
         address = self._file_address(file_id)
         facts = {
             "id": file_id,
-            "name": input.name[:200],
-            "mime_type": input.mime_type[:200],
+            "name": markup.clean_line(input.name)[:200].strip() or "file",
+            "mime_type": input.mime_type,
             "upload_descriptor": {"url": address, "method": "PUT", "headers": {}},
             "metadata": {"size": input.size},
         }
@@ -188,7 +190,9 @@ class PostgresStore(Store[Request], AttachmentStore[Request]):
         for file_id in ids:
             row = await self.rows.file(context.viewer, file_id)
             facts = orjson.loads(row["body"])
-            found.append(MessageFile(facts["name"], facts["mime_type"], row["size"], blob=row["blob"]))
+            blob = row["blob"]
+            problem = None if blob is not None else "its bytes were not uploaded"
+            found.append(MessageFile(facts["name"], facts["mime_type"], row["size"], blob=blob, problem=problem))
         return tuple(found)
 
 

@@ -29,6 +29,7 @@ from vtoc_bots import (
     VtocError,
 )
 from vtoc_bots.plugins.chatkit.endpoint import Endpoint
+from vtoc_bots.plugins.chatkit.files import EventFiles
 from vtoc_bots.plugins.chatkit.home import Home
 from vtoc_bots.plugins.chatkit.organisation import Organisation, refused_key
 from vtoc_bots.plugins.chatkit.purpose import Purpose, Threads
@@ -72,7 +73,8 @@ class ChatKitTransport:
             self._organisation = Organisation(self._api, context, self._threads, self._thread_made)
         self._endpoint = Endpoint(context, OWN, public_url)
         note = self._home.note if self._api is None else None
-        self._webhook = Webhook(settings.secret, context.account, context.clock, self._threads, note)
+        files = EventFiles(context, settings, self._open_session)
+        self._webhook = Webhook(settings.secret, context.account, context.clock, self._threads, files, note)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """The webhook, and the server."""

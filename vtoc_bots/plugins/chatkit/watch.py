@@ -17,6 +17,8 @@ logger = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 0.25
 AWAY_SECONDS: Final = 2.0
 MOST_WATCHERS: Final = 1000
+MOST_OF_ONE: Final = 200
+"""Of these, those of one caller, so that nobody has all of them."""
 MOST_KEPT: Final = 200
 """Items that wait for one stream, about; the others wait in the database until it has taken these."""
 
@@ -32,8 +34,9 @@ class Watcher:
     """One stream's view of a thread. With `run_id` it is busy as long as that run goes on, else as long as anything is
     done in the conversation."""
 
-    def __init__(self, thread: str, conversation: str, since: int, run_id: UUID | None) -> None:
+    def __init__(self, thread: str, conversation: str, since: int, whose: str, run_id: UUID | None) -> None:
         self.thread, self.conversation, self.since, self.run_id = thread, conversation, since, run_id
+        self.whose = whose
         self._rows: list[Any] = []
         self._is_busy = True
         self._looked = asyncio.Event()
@@ -71,12 +74,17 @@ class ThreadWatch:
 
     @asynccontextmanager
     async def watch(
-        self, thread: str, conversation: str, since: int, run_id: UUID | None = None
+        self, thread: str, conversation: str, since: int, whose: str, run_id: UUID | None = None
     ) -> AsyncIterator[Watcher]:
-        """Watch a thread's changes since that count for the length of the block. Raises Refusal when too many do."""
+        """Watch a thread's changes since that count for the length of the block; `whose` names the caller.
+
+        Raises Refusal when too many do.
+        """
         if len(self.watchers) >= MOST_WATCHERS:
             raise Refusal(503, "too many streams are open here; try again soon", {"Retry-After": "10"})
-        watcher = Watcher(thread, conversation, since, run_id)
+        if sum(each.whose == whose for each in self.watchers) >= MOST_OF_ONE:
+            raise Refusal(503, f"{MOST_OF_ONE} streams of yours are open here; end one first", {"Retry-After": "10"})
+        watcher = Watcher(thread, conversation, since, whose, run_id)
         self.watchers.add(watcher)
         self._wanted.set()
         try:

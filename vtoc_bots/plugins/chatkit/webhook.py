@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from vtoc_bots import Accepted, Clock, Inbox, Message, Refusal, TransientError, check_signature, read_body
+from vtoc_bots.plugins.chatkit.files import EventFiles
 from vtoc_bots.plugins.chatkit.purpose import Threads
 from vtoc_bots.plugins.chatkit.wire import Malformed, message_from_event
 
@@ -30,10 +31,11 @@ class Webhook:
         account: str,
         clock: Clock,
         threads: Threads,
+        files: EventFiles,
         note: Callable[[Message], Awaitable[None]] | None,
     ) -> None:
         """`note` shows what was said where the threads live here."""
-        self._threads = threads
+        self._threads, self._files = threads, files
         self._secret, self._account, self._clock, self._note = secret, account, clock, note
         self.inbox: Inbox | None = None
         self.last_at: float | None = None
@@ -50,12 +52,14 @@ class Webhook:
             check_signature(self._secret, request.headers, body, self._clock.now())
         except Refusal as error:
             raise web.HTTPUnauthorized(text=str(error)) from error
-        message = self._message(request, body)
+        event = _event(request, body)
+        message = self._message(request, body, event)
         self.last_at = self._clock.monotonic()
         if message is not None:
             try:
                 if message.conversation.thread is not None:
                     message = await self._placed(message, message.conversation.thread)
+                message = await self._files.taken(message, event)
                 accepted = await inbox.accept(message)
             except TransientError as error:
                 after = {"Retry-After": str(max(1, round(error.after_seconds or 1)))}
@@ -75,8 +79,7 @@ class Webhook:
             return "no event yet"
         return f"last event {self._clock.monotonic() - self.last_at:.0f} s ago"
 
-    def _message(self, request: web.Request, body: bytes) -> Message | None:
-        event = _event(request, body)
+    def _message(self, request: web.Request, body: bytes, event: Mapping[str, Any]) -> Message | None:
         try:
             return message_from_event(
                 event, self._account, lambda: self._bare_id(request, body), request.headers.get("traceparent")

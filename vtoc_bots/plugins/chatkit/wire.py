@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from vtoc_bots import Attachment, ConversationId, Message, MessageKind, Sender
+from vtoc_bots import Attachment, ConversationId, Message, MessageKind, Sender, media_type
 
 TRANSPORT: Final = "chatkit"
 SAID: Final = "chatkit said"
@@ -135,7 +135,7 @@ def _attachments(given: Any) -> tuple[Attachment, ...]:
         found.append(
             Attachment(
                 str(name or "file")[:LONGEST_NAME],
-                str(kind or "application/octet-stream")[:LONGEST_NAME],
+                media_type(str(kind)),
                 size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else 0,
                 url if isinstance(url, str) else None,
             )

@@ -39,9 +39,9 @@ class Upload:
 class DiscordApi:
     """Calls of one application's bot.
 
-    Every method raises NotSent (certainly not done, or the same when done again), Unknown (the connection ended
-    meanwhile, or the server failed where a message was to be made), RateLimited or DiscordRefused. Nothing is tried
-    twice and nothing waits: core decides when to try again.
+    Every method raises NotSent (certainly not done, or only a question), Unknown (the connection ended meanwhile, or
+    the server failed where something was to be done), RateLimited or DiscordRefused. Nothing is tried twice and nothing
+    waits: core decides when to try again.
     """
 
     def __init__(self, base_url: str, token: str, app_id: str, clock: Clock) -> None:
@@ -105,7 +105,7 @@ class DiscordApi:
     async def answer(self, interaction: str, token: str, response: Mapping[str, Any]) -> None:
         """Answer an interaction, within three seconds of it."""
         path = f"/interactions/{interaction}/{quote(token, safe='')}/callback"
-        await self._call("POST", path, key="", json=response, signed=False, seconds=ANSWER_SECONDS, creates=True)
+        await self._call("POST", path, key="", json=response, signed=False, seconds=ANSWER_SECONDS)
 
     async def original(self, token: str) -> Mapping[str, Any]:
         """The message that answers an interaction."""
@@ -121,7 +121,7 @@ class DiscordApi:
     async def follow_up(self, token: str, body: Mapping[str, Any], files: Sequence[Upload] = ()) -> Mapping[str, Any]:
         """One more message for an interaction."""
         query = {"wait": "true"}
-        sent = self._call("POST", self._hook(token), json=body, files=files, signed=False, query=query, creates=True)
+        sent = self._call("POST", self._hook(token), json=body, files=files, signed=False, query=query)
         return _object(await sent)
 
     async def delete_original(self, token: str) -> None:
@@ -135,7 +135,7 @@ class DiscordApi:
 
     async def create(self, channel: str, body: Mapping[str, Any], files: Sequence[Upload] = ()) -> Mapping[str, Any]:
         """Send a message."""
-        return _object(await self._call("POST", f"/channels/{channel}/messages", json=body, files=files, creates=True))
+        return _object(await self._call("POST", f"/channels/{channel}/messages", json=body, files=files))
 
     async def edit(
         self, channel: str, message: str, body: Mapping[str, Any], files: Sequence[Upload] = ()
@@ -181,9 +181,8 @@ class DiscordApi:
         query: Mapping[str, str] | None = None,
         signed: bool = True,
         seconds: float = TIMEOUT_SECONDS,
-        creates: bool = False,
     ) -> Any:
-        """One request; its JSON. An empty `key` is for what no limit holds up; `creates`: done twice it is two."""
+        """One request; its JSON. An empty `key` is for what no limit holds up."""
         session = await self._opened()
         limit = f"{method} {path}" if key is None else key
         if limit:
@@ -210,7 +209,7 @@ class DiscordApi:
             self._limits.learn(limit, response.headers)
         if 200 <= response.status < 300:
             return orjson.loads(body) if body else None
-        failure = failure_of(response.status, response.headers, body, creates=creates)
+        failure = failure_of(response.status, response.headers, body, writes=method != "GET")
         if isinstance(failure, TokenRefused):
             self._refused_until = self._clock.monotonic() + REFUSED_SECONDS
         if limit and isinstance(failure, RateLimited):

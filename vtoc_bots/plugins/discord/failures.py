@@ -42,6 +42,7 @@ _WORDS: Final[Mapping[int, str]] = MappingProxyType(
         50083: "the thread is archived",
         160005: "the thread is locked",
         40005: "it is too large",
+        ALREADY_ANSWERED: "it was answered already, before a restart or by another program with this bot's token",
         20009: "Discord takes it for explicit content",
         240000: "Discord or the server blocks words in it",
         200000: "the server's AutoMod blocks words in it",
@@ -69,10 +70,10 @@ class EverythingLimited(RateLimited):
     """The limit is for all that the bot sends."""
 
 
-def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, creates: bool = False) -> Exception:
+def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, writes: bool = False) -> Exception:
     """The error that an answer which is no success stands for: RateLimited, NotSent, DiscordRefused, or Unknown.
 
-    `creates` says that the request done twice is not the same as done once.
+    `writes` says that the request was to change something.
     """
     document = _document(body)
     code = document.get("code")
@@ -82,8 +83,8 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, creates:
     if status == 401 and code not in GONE_TOKEN:
         return TokenRefused()
     if status >= 500:
-        # The part of Discord that answers may have lost the one that did it: a 502 says nothing of a new message.
-        return (Unknown if creates else NotSent)(f"discord: its server failed ({status})")
+        # The part of Discord that answers may have lost the one that did it: a 502 says nothing of a message.
+        return (Unknown if writes else NotSent)(f"discord: its server failed ({status})")
     words = _WORDS.get(code) or "; ".join(_causes(document, status))
     return DiscordRefused(f"discord: {words} ({code or status})", code, status)
 

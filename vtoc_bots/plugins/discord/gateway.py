@@ -328,7 +328,9 @@ class Shard:
     def _message(self, session: Session, number: int, data: Mapping[str, Any]) -> None:
         client, guild = self._client, data.get("guild_id")
         roles = client.roles_in(int(guild)) if client and guild and data.get("mention_roles") else frozenset()
-        if client is None or not is_for_us(data, self._me, roles) or not session.begin(number):
+        if client is None or not self._receiver.serves(data) or not is_for_us(data, self._me, roles):
+            return
+        if not session.begin(number):
             return
 
         async def take() -> None:

@@ -45,16 +45,18 @@ _SLOW: Final = "This takes longer than usual. If it was taken, the answer comes 
 _FULL: Final = "Too much at once; nothing was taken. Try again in a minute."
 _FAILED: Final = "That went wrong here; it was not taken. Tell an admin."
 _UNKNOWN: Final = "This bot knows nothing of that."
+_ELSEWHERE: Final = "This bot serves another server; nothing was taken."
 
 Answer = tuple[Mapping[str, Any], Kind]
 
 
 class Receiver:
-    """Takes what Discord sends, by gateway or by HTTP."""
+    """Takes what Discord sends, by gateway or by HTTP; of servers `guild` alone, where it is given."""
 
-    def __init__(self, api: DiscordApi, context: TransportContext, acks: Acks) -> None:
+    def __init__(self, api: DiscordApi, context: TransportContext, acks: Acks, guild: str | None = None) -> None:
         self._api, self._account, self._clock, self._acks = api, context.account, context.clock, acks
         self._files = Attachments(context.blobs, FETCH_SECONDS, context.knows)
+        self._guild = guild
         self._inbox: Inbox | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self.last_event_at: float | None = None
@@ -77,6 +79,10 @@ class Receiver:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def serves(self, payload: Mapping[str, Any]) -> bool:
+        """Whether something was said where we are to listen: direct messages belong to no server."""
+        return self._guild is None or payload.get("guild_id") in (None, self._guild)
 
     # Messages
 
@@ -148,6 +154,8 @@ class Receiver:
         message = message_of_interaction(payload, self._account, self._clock.now())
         if message is None:
             return _words(payload, _UNKNOWN)
+        if not self.serves(payload):
+            return _words(payload, _ELSEWHERE)
         if len(self._tasks) >= MOST_AT_ONCE:
             logger.warning("discord_interactions_full", waiting=len(self._tasks))
             return _words(payload, _FULL)

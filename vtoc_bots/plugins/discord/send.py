@@ -13,12 +13,12 @@ from vtoc_bots import (
     File,
     Image,
     NotFound,
-    NotSent,
     Outbound,
     OutboundKind,
     RateLimited,
     Receipt,
     Refused,
+    SendError,
     TransportContext,
 )
 from vtoc_bots.plugins.discord.acks import Acks
@@ -182,7 +182,7 @@ class Sender:
         """The waiting message, where the answer came another way. If that fails it says by itself that it waited."""
         try:
             await self._api.delete_original(interaction.token)
-        except (Refused, NotSent, RateLimited):
+        except SendError:
             return
 
     # Messages

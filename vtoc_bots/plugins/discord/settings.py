@@ -50,7 +50,7 @@ class DiscordSettings(BaseModel):
     guild_id: str | None = Field(
         alias="DISCORD_GUILD_ID",
         pattern=r"^[0-9]{15,20}$",
-        description="The server that gets the commands. Unset: every server the bot is in",
+        description="The one server that is served, beside direct messages. Unset: every server the bot is in",
         **_set(None, "15 to 20 digits"),
     )
     shard_count: int | None = Field(

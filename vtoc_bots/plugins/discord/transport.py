@@ -61,7 +61,7 @@ class DiscordTransport:
         token = settings.bot_token.get_secret_value().strip()
         self._api = DiscordApi(settings.api_base_url, token, settings.app_id, context.clock)
         self._acks = Acks()
-        self._receiver = Receiver(self._api, context, self._acks)
+        self._receiver = Receiver(self._api, context, self._acks, settings.guild_id)
         self._sender = Sender(self._api, context, self._acks)
         self._shards: dict[int, Shard] = {}
         self._turns: set[asyncio.Future[None]] = set()

@@ -173,8 +173,9 @@ def _failure(error: SlackApiError) -> VtocError:
         return RateLimited("slack: asked to wait", retry_after(response.headers))
     if code in TOKEN_ERRORS:
         return TokenRefused(code)
-    if code in _AWAY or status == 503:
-        return NotSent(f"slack: {code or 'away (503)'}")
+    if code in _AWAY:
+        return NotSent(f"slack: {code}")
+    # Without a word of Slack's own, who answers may stand before the one that did it.
     if code in _UNSURE or status >= 500 or not code:
         return Unknown(f"slack: {code or f'failed ({status})'}")
     detail = data.get("response_metadata", {}).get("messages", []) if isinstance(data, dict) else []

@@ -10,6 +10,7 @@ import orjson
 
 from vtoc_bots import Card, Context, Fields, Severity, command
 from vtoc_bots.plugins.slack.signals import highest
+from vtoc_bots.plugins.slack.wire import TRANSPORT
 
 QUIET: Final = timedelta(minutes=10)
 """The same signal alerts once in this time."""
@@ -38,10 +39,16 @@ ON CONFLICT (source_id, entity_namespace, entity_id) DO UPDATE
     WHERE l.event_time <= $7 OR l.payload ->> 'message' = $6::text
 RETURNING entity_id
 """
+_WORKSPACES: Final = """
+SELECT DISTINCT e.payload ->> 'workspace' AS workspace
+FROM {schema}.telemetry_events e JOIN {schema}.telemetry_sources s ON s.id = e.source_id
+WHERE s.source_type = 'slack' AND e.entity_namespace = 'slack' AND e.entity_id = $1
+"""
 _FORGET_EVENTS: Final = """
 DELETE FROM {schema}.telemetry_events e USING {schema}.telemetry_sources s
 WHERE s.id = e.source_id AND s.source_type = 'slack' AND e.entity_namespace = 'slack' AND e.entity_id = $1
 """
+_ALERTS: Final = "SELECT key FROM {schema}.alerts WHERE starts_with(key, $1)"
 _FORGET_ALERTS: Final = "DELETE FROM {schema}.alerts WHERE starts_with(key, $1)"
 
 
@@ -80,9 +87,8 @@ async def slack_event(ctx: Context, document: str) -> Card | None:
             if claimed is not None:
                 fresh.append(signal)
     if fresh:
-        await ctx.services.alert(
-            ctx.station, alert_card(seen, fresh), f"{_of_user(seen['actor'])}{seen['workspace']}:{seen['event_id']}"
-        )
+        key = f"{_of_user(seen['actor'])}{seen['workspace']}:{seen['event_id']}"
+        await ctx.services.alert(ctx.station, alert_card(seen, fresh), key)
     return None
 
 
@@ -91,8 +97,14 @@ async def slack_forget(ctx: Context, user: str) -> Card:
     """Delete everything that was stored of a Slack user in monitored channels, at a workspace admin's request."""
     user_id = user.strip().removeprefix("@").upper()
     async with ctx.services.session(ctx.station) as session:
+        rows = await session.fetch(_WORKSPACES.format(schema=session.schema), user_id)
+        told = await session.fetch(_ALERTS.format(schema=session.schema), _of_user(user_id))
+    for workspace in {row["workspace"] for row in rows} | {ctx.message.sender.workspace}:
+        await ctx.services.forget(TRANSPORT, workspace, user_id, [row["key"] for row in told])
+    # Last, so that a command that was cut off finds them when it is handled again.
+    async with ctx.services.session(ctx.station) as session:
         count = await session.execute(_FORGET_EVENTS.format(schema=session.schema), user_id)
-        count += await session.execute(_FORGET_ALERTS.format(schema=session.schema), _of_user(user_id))
+        await session.execute(_FORGET_ALERTS.format(schema=session.schema), _of_user(user_id))
     records = "record" if count == 1 else "records"
     return Card.of("Deleted", f"{count} {records} of {user_id} at {ctx.station.callsign}.", severity=Severity.GOOD)
 

@@ -37,8 +37,12 @@ class Monitor:
             self._named.discard(name.casefold())
             self._ids.add(channel)
 
+    def watches(self, channel: str) -> bool:
+        """Whether a channel is monitored."""
+        return channel in self._ids
+
     def redacted(self, message: Message) -> Message:
-        """A message that is not for us, without what must not be stored."""
+        """A message without what must not be stored."""
         text, flagged = redacted(message.text, self._rules)
         return replace(message, text=text) if flagged else message
 

@@ -13,7 +13,6 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
-from slack_sdk.web.async_client import AsyncWebClient
 
 from vtoc_bots import (
     Attachment,
@@ -99,7 +98,7 @@ class Receiver:
         match body.get("type"):
             case "event_callback":
                 said, seen = message_from_event(body, me, now), self._monitor.message_from_event(body, me)
-                if said is not None and not said.mentions_us:
+                if said is not None and (not said.mentions_us or self._monitor.watches(said.conversation.channel)):
                     said = self._monitor.redacted(said)
                 return [message for message in (said, seen) if message is not None]
             case "block_actions":
@@ -193,14 +192,14 @@ class _App(AsyncApp):
         """Nothing but what is in the request."""
 
 
-def accepting_app(receiver: Receiver, token: str, base_url: str) -> AsyncApp:
+def accepting_app(receiver: Receiver, token: str) -> AsyncApp:
     """A Bolt app whose first middleware is the last one. Signatures are verified before it, see `routes.py`."""
     log = logging.getLogger("vtoc_bots.slack.bolt")
     log.setLevel(logging.WARNING)  # what Bolt logs below that has payloads in it
     return _App(
         name="vtoc-bots",
         logger=log,
-        client=AsyncWebClient(token, base_url, retry_handlers=[]),
+        token=token,
         before_authorize=_Accepting(receiver.answer),
         request_verification_enabled=False,
         ssl_check_enabled=False,

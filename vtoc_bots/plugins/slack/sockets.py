@@ -17,8 +17,9 @@ from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from vtoc_bots import Backoff, Clock, RateLimited, StartupError, VtocError
+from vtoc_bots import Backoff, Clock, RateLimited, StartupError, TransientError, VtocError
 from vtoc_bots.plugins.slack.api import SlackApi, SlackFailure, TokenRefused
+from vtoc_bots.plugins.slack.others import Others
 
 logger = structlog.get_logger(__name__)
 
@@ -33,9 +34,12 @@ LEAVING_SECONDS: Final = 15.0
 class SocketMode:
     """Keeps one connection open, for ever."""
 
-    def __init__(self, app: AsyncApp, api: SlackApi, clock: Clock, backoff: Backoff | None = None) -> None:
-        self._app, self._api, self._clock = app, api, clock
+    def __init__(
+        self, app: AsyncApp, api: SlackApi, clock: Clock, others: Others, backoff: Backoff | None = None
+    ) -> None:
+        self._app, self._api, self._clock, self._others = app, api, clock, others
         self._backoff = backoff or Backoff(1.0, 30.0, 60.0)
+        self._reading = 0
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self.connected = False
@@ -46,6 +50,7 @@ class SocketMode:
 
     async def run(self) -> None:
         """Read until cancelled. Raises StartupError where a person must act."""
+        self._start(self._others.stay())
         try:
             while True:
                 leaving = asyncio.Event()
@@ -91,6 +96,7 @@ class SocketMode:
     async def _read(self, socket: aiohttp.ClientWebSocketResponse, leaving: asyncio.Event) -> None:
         """Hand envelopes over until the connection ends."""
         send = asyncio.Lock()
+        self._reading += 1
         try:
             async with asyncio.timeout(HELLO_SECONDS) as limit:
                 async for received in socket:
@@ -103,6 +109,7 @@ class SocketMode:
                         self.connections += 1
                         limit.reschedule(None)
                         self._backoff.connected(self._clock.monotonic())
+                        self._start(self._counted(int(envelope.get("num_connections") or 0)))
                     elif kind == "disconnect":
                         logger.info("slack_socket_leaving", reason=envelope.get("reason"))
                         leaving.set()
@@ -113,7 +120,14 @@ class SocketMode:
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
             logger.info("slack_socket_ended", error=type(error).__name__)
         finally:
+            self._reading -= 1
             await socket.close()
+
+    async def _counted(self, connections: int) -> None:
+        try:
+            await self._others.counted(connections, self._reading)
+        except TransientError as error:
+            logger.info("slack_connections_not_counted", error=str(error))
 
     async def _handled(
         self, socket: aiohttp.ClientWebSocketResponse, send: asyncio.Lock, envelope: dict[str, Any]

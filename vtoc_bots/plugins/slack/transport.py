@@ -22,6 +22,7 @@ from vtoc_bots import (
 from vtoc_bots.plugins.slack.api import SlackApi, SlackFailure, TokenRefused
 from vtoc_bots.plugins.slack.lookup import found_receipt
 from vtoc_bots.plugins.slack.monitoring import Monitor
+from vtoc_bots.plugins.slack.others import Others
 from vtoc_bots.plugins.slack.receive import Receiver, accepting_app
 from vtoc_bots.plugins.slack.redaction import ALWAYS, OPTIONAL
 from vtoc_bots.plugins.slack.routes import slack_route
@@ -62,8 +63,9 @@ class SlackTransport:
         )
         self._receiver = Receiver(context, self._monitor)
         token = _secret(settings.bot_token)
-        self._app = accepting_app(self._receiver, token, settings.api_base_url)
+        self._app = accepting_app(self._receiver, token)
         self._sender = SlackSender(context)
+        self._others = Others(context)
         self._api: SlackApi | None = None
         self._socket: SocketMode | None = None
 
@@ -88,7 +90,7 @@ class SlackTransport:
             await self._find_monitored(api)
             self._receiver.open(inbox, api, me)
             if app_token:
-                self._socket = SocketMode(self._app, apps, self._context.clock)
+                self._socket = SocketMode(self._app, apps, self._context.clock, self._others)
                 await self._socket.run()
             await asyncio.Event().wait()
         finally:
@@ -124,6 +126,7 @@ class SlackTransport:
         how = "HTTP"
         if self._socket is not None:
             how = f"Socket Mode, connection {self._socket.connections}, {self._socket.unacknowledged} not acknowledged"
+            how += self._others.remark
         return f"{how}; answers in {milliseconds:.0f} ms; {age}, {self._receiver.repeated} sent again by Slack"
 
     def _opened(self) -> SlackApi:

@@ -141,7 +141,7 @@ async def execute_action(call: Call, body: Execute) -> Executed:
 
     if playbook is not None:
         run_id = await start_playbook(call, playbook, body.action_input, also)
-    elif spec is not None:
+    elif spec is not None and not spec.in_chat:
         run_id = await _start_action(call, spec, body.action_input, also)
     else:
         raise NotFound(f"there is no tool {name}; GET /agent-actions/tools lists them")

@@ -15,6 +15,7 @@ from vtoc_bots.core.audit import audit_row
 from vtoc_bots.core.errors import Forbidden, NotFound
 from vtoc_bots.core.ids import short_id
 from vtoc_bots.core.playbooks.start import run_ask
+from vtoc_bots.core.store.agent_actions import PRIVATE
 from vtoc_bots.core.store.effects import Effects, write_effects
 from vtoc_bots.core.store.pool import Connection, Row
 from vtoc_bots.core.web.documents import (
@@ -29,7 +30,7 @@ from vtoc_bots.core.web.documents import (
     page_of,
     place_of,
 )
-from vtoc_bots.core.web.run_events import ENDED, events_since, seen_of
+from vtoc_bots.core.web.run_events import ENDED, events_since, seen_of, without_errors
 from vtoc_bots.core.web.starting import start_playbook
 from vtoc_bots.core.web.typed import Call, operation
 
@@ -46,7 +47,7 @@ class StartRun(Given):
 
 
 class RunDocument(Answered):
-    """A run. `result` is its card, shown to whoever started it, and to leads where it is private."""
+    """A run. What a private one came to, its card in `result` or its `error`, is for whoever started it and leads."""
 
     id: UUID
     short_id: str
@@ -123,9 +124,12 @@ async def list_runs(call: Call, query: RunQuery) -> Page[RunDocument]:
 @operation("GET", "/runs/{run_id}")
 async def get_run(call: Call, run_id: UUID) -> WholeRun:
     """Show a run with its steps."""
-    document = _document(call, await _found(call, run_id))
-    steps = [StepDocument.model_validate(dict(step)) for step in await call.parts.runs.steps(run_id)]
-    return WholeRun(**document.model_dump(), steps=steps)
+    row = await _found(call, run_id)
+    steps = [dict(step) for step in await call.parts.runs.steps(run_id)]
+    if _is_hidden(call, row):
+        steps = [{**step, "error": step["error"] and PRIVATE} for step in steps]
+    document = _document(call, row).model_dump()
+    return WholeRun(**document, steps=[StepDocument.model_validate(step) for step in steps])
 
 
 @operation("POST", "/runs/{run_id}/cancel", level=Level.OPERATOR)
@@ -164,9 +168,9 @@ async def watch_run(call: Call, run_id: UUID) -> web.StreamResponse:
     all that was seen, so that a client which sends it as Last-Event-ID gets what is new since; where nothing more will
     come the answer is 204.
     """
-    await _found(call, run_id)
+    hidden = _is_hidden(call, await _found(call, run_id))
     seen = seen_of(call.request.headers.get("Last-Event-ID"))
-    async with call.parts.watch.watch(run_id) as watcher:
+    async with call.parts.watch.watch(run_id, call.principal.actor) as watcher:
         run = await watcher.next(LOOK_AGAIN_SECONDS)
         if run is not None and seen.has_ended and not events_since(seen, run)[0]:
             return web.Response(status=204)
@@ -177,7 +181,7 @@ async def watch_run(call: Call, run_id: UUID) -> web.StreamResponse:
                     look_at = call.parts.clock.monotonic() + LOOK_AGAIN_SECONDS
                     await call.parts.authenticator.principal(call.request.headers.get("Authorization"))
                 if run is not None:
-                    events, seen = events_since(seen, run)
+                    events, seen = events_since(seen, without_errors(run) if hidden else run)
                     for event in events:
                         await stream.send(orjson.dumps(event.data).decode(), id=event.id, event=event.kind)
                     if run.state in ENDED:
@@ -193,16 +197,22 @@ async def _found(call: Call, run_id: UUID) -> Row:
 
 
 def _document(call: Call, row: Row) -> RunDocument:
-    operator = call.principal.operator
-    mine = row["operator_id"] == operator.id
-    level = operator.level_at(call.station.slug)
-    result = row["result"]
-    private = row["private"] or bool(result and result.get("private"))  # a public playbook's card may be for one alone
-    if private and not mine and (level is None or level < Level.LEAD):
-        result = None
-    values = {name: row[name] for name in RunDocument.model_fields if name not in ("short_id", "mine", "result")}
-    values |= {"short_id": short_id(row["id"]), "mine": mine, "result": result, "private": private}
+    result, error = row["result"], row["error"]
+    if _is_hidden(call, row):
+        result, error = None, error and PRIVATE
+    values = {name: row[name] for name in RunDocument.model_fields if name not in ("short_id", "mine")}
+    values |= {"short_id": short_id(row["id"]), "mine": row["operator_id"] == call.principal.operator.id}
+    values |= {"result": result, "error": error, "private": _is_private(row)}
     return RunDocument.model_validate(values)
+
+
+def _is_private(row: Row) -> bool:
+    """Whether it is for whoever started it: a public playbook's card may be for one alone, too."""
+    return bool(row["private"] or (row["result"] and row["result"].get("private")))
+
+
+def _is_hidden(call: Call, row: Row) -> bool:
+    return _is_private(row) and not call.principal.operator.sees_private(row["operator_id"], call.station.slug)
 
 
 OPERATIONS = (start_run, list_runs, get_run, cancel_run, watch_run)

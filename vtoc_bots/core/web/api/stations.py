@@ -10,10 +10,9 @@ from pydantic import Field
 from vtoc_bots.core.access import Station
 from vtoc_bots.core.playbooks.inputs import inputs_schema
 from vtoc_bots.core.playbooks.model import Playbook
-from vtoc_bots.core.playbooks.start import playbook_ask
 from vtoc_bots.core.store.station_views import station_tasks
 from vtoc_bots.core.web.documents import Answered, Json, Moment
-from vtoc_bots.core.web.tools import playbook_tools
+from vtoc_bots.core.web.tools import playbook_tools, usable_playbooks
 from vtoc_bots.core.web.typed import PREFIX, Call, operation
 
 Role = Literal["ops", "intel", "logistics"]
@@ -141,12 +140,7 @@ async def get_station(call: Call, slug: str) -> StationDocument:
 @operation("GET", "/stations/{slug}/playbooks")
 async def list_station_playbooks(call: Call, slug: str) -> StationPlaybooks:
     """List the playbooks of the station's role that the caller may run, perhaps after an approval."""
-    access, operator = call.parts.access, call.principal.operator
-    playbooks = [
-        _playbook_document(playbook)
-        for playbook in call.parts.library.at(call.station.role)
-        if access.decide_now(operator, call.station, playbook_ask(playbook, None)).allowed
-    ]
+    playbooks = [_playbook_document(playbook) for playbook in usable_playbooks(call)]
     return StationPlaybooks(station=station_document(call.station), playbooks=playbooks)
 
 

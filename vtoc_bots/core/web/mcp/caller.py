@@ -132,7 +132,8 @@ class Caller:
 
     def _playbooks(self) -> list[PlaybookTool]:
         taken = {each.name for each in self._catalogue.offers}
-        here = self._parts.library.at(self._station.role)
+        library = self._parts.library
+        here = (each for each in library.at(self._station.role) if library.is_for_programs(each))
         return [PlaybookTool(each, f"playbook.{each.id}" if each.id in taken else each.id) for each in here]
 
     def _found(self, uri: str) -> tuple[Offer, dict[str, str]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vtoc_bots.core.access import Operator, Station
 from vtoc_bots.core.errors import TransientError, VtocError
@@ -22,6 +22,7 @@ from vtoc_bots.core.web.mcp.asgi import Exchange
 from vtoc_bots.core.web.mcp.caller import OURS, Caller
 from vtoc_bots.core.web.parts import Parts
 from vtoc_bots.core.web.problems import Refusal
+from vtoc_bots.core.web.settings import full_origins
 
 logger = structlog.get_logger(__name__)
 
@@ -45,11 +46,11 @@ class McpSettings(BaseModel):
         description="Names under which /mcp is reached, besides this machine's own and VTOC_PUBLIC_URL's",
         json_schema_extra={"accepts": "host or host:port, separated by commas or spaces"},
     )
-    origins: Words = Field(
+    origins: Annotated[Words, AfterValidator(full_origins)] = Field(
         (),
         alias="VTOC_MCP_ORIGINS",
         description="Web pages whose scripts may use /mcp, besides VTOC_PUBLIC_URL",
-        json_schema_extra={"accepts": "origins, https://…, separated by commas or spaces"},
+        json_schema_extra={"accepts": "origins, https://host or https://host:port, separated by commas or spaces"},
     )
 
 
@@ -130,12 +131,17 @@ class McpHost:
     def _check_place(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else's makes a browser send: DNS rebinding, foreign origins."""
         host = request.headers.get("Host", "").lower()
-        bare = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and ":" in host else host
+        bare = _without_port(host)
         if host not in self._hosts and bare not in self._hosts:
             raise Refusal(421, f"/mcp is not served under {host[:200]!r}; VTOC_PUBLIC_URL or VTOC_MCP_HOSTS names it")
         origin = request.headers.get("Origin")
-        if origin is not None and origin not in self._origins and not _is_loopback(origin, bare):
+        if origin is not None and not self.allows(origin, request):
             raise Refusal(403, f"pages of {origin[:200]} may not use /mcp; VTOC_MCP_ORIGINS names those that may")
+
+    def allows(self, origin: str, request: web.Request) -> bool:
+        """Whether pages of this origin may use it: those that are named, and this machine's own on this machine."""
+        own = (_without_port(urlsplit(origin).netloc.lower()), _without_port(request.headers.get("Host", "").lower()))
+        return origin in self._origins or all(name in _LOOPBACK for name in own)
 
     async def stdio(self, operator: Operator, station: Station) -> None:
         """Speak it on stdin and stdout, until stdin ends. Raises VtocError where the SDK is not installed."""
@@ -159,8 +165,6 @@ async def _imported() -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, importlib.import_module, SESSIONS)
 
 
-def _is_loopback(origin: str, bare_host: str) -> bool:
-    """Whether a page on this machine speaks to this machine."""
-    name = urlsplit(origin).netloc.lower()
-    name = name.rpartition(":")[0] if name.rpartition(":")[2].isdecimal() else name
-    return name in _LOOPBACK and bare_host in _LOOPBACK
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() else host

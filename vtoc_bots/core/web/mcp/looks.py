@@ -22,6 +22,8 @@ MOST_WATCHED: Final = 20
 """Resources that one client may watch."""
 MOST_LOOKING: Final = 100
 """Clients of a process that may watch."""
+MOST_OF_ONE: Final = 20
+"""Of these, those of one caller."""
 LISTS: Final = ("tools", "prompts", "resources")
 
 Tell = Callable[[str], Awaitable[None]]
@@ -35,6 +37,7 @@ class Looks:
 
     def __init__(self, caller: Caller, still: Still, clock: Clock, tell: Tell) -> None:
         self._caller, self._still, self._clock, self._tell = caller, still, clock, tell
+        self.owner = caller.principal.actor
         self._known: dict[str, str] = {}
         self.end: Callable[[], object] = lambda: None
         """Looks no more."""
@@ -84,19 +87,25 @@ class Lookers:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        """And whose each is."""
 
     def open(self, caller: Caller, still: Still, tell: Tell, ended: Callable[[], None]) -> Looks:
-        """Begin to look for a client; `ended` is told when it is over. Raises Refusal past MOST_LOOKING."""
+        """Begin to look for a client; `ended` is told when it is over.
+
+        Raises Refusal past MOST_LOOKING, and past MOST_OF_ONE of the caller's.
+        """
         if len(self._tasks) >= MOST_LOOKING:
             raise Refusal(503, "too many clients watch resources here; try again later")
+        if list(self._tasks.values()).count(caller.principal.actor) >= MOST_OF_ONE:
+            raise Refusal(429, f"{MOST_OF_ONE} clients of yours watch resources here already; end one first")
         looks = Looks(caller, still, self._clock, tell)
         task = asyncio.create_task(looks.run(), name="mcp_looks")
-        self._tasks.add(task)
+        self._tasks[task] = looks.owner
         looks.end = task.cancel
 
         def over(done: asyncio.Task[None]) -> None:
-            self._tasks.discard(done)
+            self._tasks.pop(done, None)
             if not done.cancelled() and (error := done.exception()) is not None:
                 logger.warning("mcp_looks_failed", exc_info=error)
             ended()

@@ -112,7 +112,7 @@ async def _watched(call: Call, run_id: UUID, steps: int, client: Client) -> None
     until = clock.monotonic() + WAIT_SECONDS
     known: dict[str, str] = {}
     told = 0
-    async with call.parts.watch.watch(run_id) as watcher:
+    async with call.parts.watch.watch(run_id, call.principal.actor) as watcher:
         while (left := until - clock.monotonic()) > 0:
             run = await watcher.next(left)
             if run is None:

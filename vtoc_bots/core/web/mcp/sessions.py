@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -14,7 +15,7 @@ from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from vtoc_bots.core.ports import Clock
-from vtoc_bots.core.web.mcp.asgi import Application
+from vtoc_bots.core.web.mcp.asgi import Application, Message, Receive, Send
 from vtoc_bots.core.web.mcp.caller import Caller
 from vtoc_bots.core.web.mcp.event_memory import EventMemory
 from vtoc_bots.core.web.mcp.looks import Lookers, Still
@@ -25,6 +26,8 @@ from vtoc_bots.core.web.mcp.subscriptions import Subscriptions
 MOST_SESSIONS: Final = 200
 RETRY_MILLISECONDS: Final = 1000
 """After which a client is to take up a stream that broke."""
+_WHOSE: Final[ContextVar[str]] = ContextVar("vtoc_mcp_whose")
+"""Who sends the request that is being answered."""
 _CALLER: Final = "vtoc_caller"
 _STILL: Final = "vtoc_still"
 
@@ -53,7 +56,7 @@ class _Manager(StreamableHTTPSessionManager):
     @property
     def event_store(self) -> EventStore | None:
         """Another one whenever a session is made."""
-        return self._memory.part()
+        return self._memory.part(_WHOSE.get())
 
     @event_store.setter
     def event_store(self, given: EventStore | None) -> None:
@@ -67,7 +70,12 @@ async def open_sessions(clock: Clock, dropped: Callable[[], None]) -> AsyncItera
     server = make_server(_caller_of, book, Subscriptions(_whose, book, lookers))
     manager = _Manager(server, EventMemory(dropped))
     async with manager.run(), lookers.held():
-        yield Serving(book.before(manager.asgi_app))
+
+        async def application(scope: Message, receive: Receive, send: Send) -> None:
+            _WHOSE.set(_owner_of(scope))
+            await manager.asgi_app(scope, receive, send)
+
+        yield Serving(book.before(application, _owner_of))
 
 
 async def speak_stdio(caller: Caller, clock: Clock) -> None:
@@ -86,6 +94,11 @@ async def speak_stdio(caller: Caller, clock: Clock) -> None:
     server = make_server(known, book, Subscriptions(whose, book, lookers))
     async with lookers.held(), stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
+
+
+def _owner_of(scope: Message) -> str:
+    caller: Caller = scope[_CALLER]
+    return caller.principal.actor
 
 
 async def _caller_of(ctx: Context) -> Caller:

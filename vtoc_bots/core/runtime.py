@@ -170,7 +170,7 @@ class Runtime:
         self.http = await self._http(stack)
         specs = {spec.type: spec for spec in loaded.connectors}
         self.sources = Sources(
-            settings.sources,
+            settings,
             specs,
             store,
             self.people,
@@ -179,10 +179,8 @@ class Runtime:
             clock,
             self.metrics,
             self.notices,
-            data_dir=settings.data_dir,
             http=lambda: self.http,
             decoder=decoder_maker(specs),
-            thin_seconds=settings.thin_seconds,
         )
         self.health = Health(clock, self.metrics)
         self.clients = Clients(self.health.register)

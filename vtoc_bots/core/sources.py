@@ -33,6 +33,7 @@ from vtoc_bots.core.ports import (
     TakesCalls,
     Verb,
 )
+from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.source_broadcasts import Broadcasts, channel_name
 from vtoc_bots.core.source_calls import called, called_entry
@@ -43,6 +44,7 @@ from vtoc_bots.core.states import States
 from vtoc_bots.core.store import telemetry
 from vtoc_bots.core.store.leases import LeaseRows
 from vtoc_bots.core.store.pool import Store
+from vtoc_bots.core.summary_socket import summary_socket
 from vtoc_bots.core.telemetry import TelemetryEvent
 
 logger = structlog.get_logger(__name__)
@@ -61,7 +63,7 @@ class Sources:
 
     def __init__(
         self,
-        entries: tuple[SourceEntry, ...],
+        settings: Settings,
         specs: Mapping[str, ConnectorSpec],
         store: Store,
         people: People,
@@ -71,24 +73,26 @@ class Sources:
         metrics: Metrics,
         notices: Notices,
         *,
-        data_dir: Path,
         http: Callable[[], aiohttp.ClientSession],
         decoder: Callable[..., Decoder],
-        thin_seconds: float,
     ) -> None:
-        self._entries, self._specs, self._store, self._people = entries, specs, store, people
+        self._entries, self._specs, self._store, self._people = settings.sources, specs, store, people
         self._leases, self._holder, self._clock, self._metrics = leases, holder, clock, metrics
-        self._data_dir, self._http, self._decoder, self._thin_seconds = data_dir, http, decoder, thin_seconds
+        self._data_dir, self._http, self._decoder = settings.data_dir, http, decoder
+        self._thin_seconds = settings.thin_seconds
         self._notices, self.emergencies = notices, Emergencies(store, notices)
+        self._socket = summary_socket(settings, http, clock, metrics)
         self._open: dict[str, Read] = {}
         self._replays: dict[str, asyncio.Lock] = {}
         self._starting_until = clock.monotonic() + STARTING_SECONDS
-        for entry in entries:
+        for entry in self._entries:
             self._settings_of(entry)
 
     async def run(self) -> None:
         """Read every live source, each while this process holds its lease, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            if self._socket is not None:
+                group.create_task(self._socket.run(), name="summaries")
             for entry in self._entries:
                 if entry.mode == "online":
                     group.create_task(self._keep(entry), name=f"source:{entry.slug}")
@@ -252,14 +256,14 @@ class Sources:
         return SourceWriter(self._store, station, entry, self._thin_seconds, seen=seen, broadcasts=broadcasts)
 
     async def _broadcasts(self, entry: SourceEntry, station: Station) -> Broadcasts | None:
-        """What tells the station's thread of a source, where it is to be told and there is one."""
+        """What tells of a source in the station's thread and to the socket, where it is to be told and there is any."""
         if not entry.broadcast:
             return None
-        if not self._notices.has_channels:
-            self._without_effect(entry, "broadcast", "there is no ChatKit here")
+        if not self._notices.has_channels and self._socket is None:
+            self._without_effect(entry, "broadcast", "there is neither ChatKit nor TELEMETRY_BROADCAST_URL here")
             return None
         channel = await channel_name(self._people, station, entry.chatkit_channel)
-        return Broadcasts(entry, station, channel, self._notices, self._clock)
+        return Broadcasts(entry, station, channel, self._notices, self._socket, self._clock)
 
     async def _replay_again(self, entry: SourceEntry) -> None:
         """Replay a capture at its times, if its content is new then."""

@@ -176,6 +176,8 @@ async def test_an_emergency_squawk_is_one_alert_however_many_report_it(open_worl
     ada = await world.person("ada", "operator")
     assert "EIN1A squawks 7700: emergency" in (await ada.asks("/alerts")).text
     assert [row[0] for row in await rows(world, "SELECT title FROM ops.alerts")] == ["EIN1A squawks 7700: emergency"]
+    await fresh.look(station, [mayday._replace(entity_id="ae0001", callsign="EXR77", exercise=True)], now)
+    assert "EXERCISE: EXR77 squawks 7700: emergency" in (await ada.asks("/alerts")).text, "nobody sets out for it"
 
 
 async def test_what_a_source_reports_of_an_emergency_is_an_alert(open_world: OpensWorld) -> None:

@@ -50,7 +50,8 @@ class Alerts:
 
         Nothing is done where another whose key begins with `unless` was raised `within` this time.
         """
-        new = NewAlert(new_id(), key, card.title or "Alert", card.model_dump(mode="json"), card.severity.value)
+        title = ("EXERCISE: " if card.exercise else "") + (card.title or "Alert")  # in lists and the log too
+        new = NewAlert(new_id(), key, title, card.model_dump(mode="json"), card.severity.value)
         async with self._store.session(station) as session:
             if (
                 unless is not None

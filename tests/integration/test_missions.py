@@ -145,6 +145,11 @@ async def test_closing_is_tried_first_and_its_button_closes_once(centre: Centre)
     stale = await centre.answer(await centre.press("lea", "Close M-2"))
     assert "too old" in words_of(stale)
     assert "Another" in await said(centre, "ann", "/mission")
+    asked = await centre.ask("lea", "/mission close M-2 --dry-run -- --failed attempt to board")
+    assert "completed" in words_of(asked)
+    await centre.answer(await centre.press("lea", "Close M-2"))
+    statuses = await at(centre, "SELECT status FROM ops.missions WHERE code = 'M-2'")
+    assert statuses == [{"status": "completed"}], "the button does what its card says"
 
 
 async def test_a_log_line_goes_where_it_says(centre: Centre) -> None:

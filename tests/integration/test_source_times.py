@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from vtoc_bots import TelemetryEvent
+from vtoc_bots.core import sources as sources_module
 from vtoc_bots.core.runtime import Duties
 from vtoc_bots.core.source_schedule import due_after, next_read
 from vtoc_bots.testing import OpensWorld, World
@@ -178,6 +180,41 @@ async def test_an_emergency_squawk_is_one_alert_however_many_report_it(open_worl
     assert [row[0] for row in await rows(world, "SELECT title FROM ops.alerts")] == ["EIN1A squawks 7700: emergency"]
     await fresh.look(station, [mayday._replace(entity_id="ae0001", callsign="EXR77", exercise=True)], now)
     assert "EXERCISE: EXR77 squawks 7700: emergency" in (await ada.asks("/alerts")).text, "nobody sets out for it"
+
+
+async def test_an_emergency_after_half_a_day_is_another_one_also_on_the_same_day(open_world: OpensWorld) -> None:
+    world = await open_world()
+    sources = world.process.runtime.sources
+    station = await world.process.runtime.people.station("toc-s1")
+    night = world.clock.now().replace(hour=0, minute=30)
+    mayday = TelemetryEvent("4ca1b2", "icao", "roof", "adsb", squawk="7700", callsign="EIN1A")
+    for after in (0, 11, 12.5, 20):
+        now = night + timedelta(hours=after)
+        if after == 12.5:  # the database has a clock of its own
+            async with world.store.session(station) as session:
+                await session.execute("UPDATE ops.alerts SET raised_at = raised_at - interval '12.5 hours'")
+        await sources.emergencies.look(station, [mayday._replace(event_time=now)], now)
+    assert len(await rows(world, "SELECT 1 FROM ops.alerts")) == 2
+
+
+async def test_a_capture_that_takes_too_long_stops_no_other_source(
+    open_world: OpensWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources_module, "REPLAY_SECONDS", 0.0)
+    capture = tmp_path / "capture.sbs"
+    capture.write_text(SBS.replace("ICAO", "4CA1B2"))
+    tape = f"{{type: adsb, mode: offline, url: '{capture.as_uri()}', schedule: 10m}}"
+    with capture_logs() as lines:
+        world = await open_world(config={"connectors.yml": TIMED.rstrip() + f"\n  tape: {tape}\n"}, duties=SOURCES)
+        await world.until(lambda: held(world), "the source is held")
+
+        async def failed() -> bool:
+            return any(line["event"] == "source_failed" and line["source"] == "tape" for line in lines)
+
+        await world.until(failed, "it took too long")
+        await world.advance(minutes=10)
+        await becomes(world, BOATS, 1)
+    assert not [line for line in lines if line["event"] == "part_failed"]
 
 
 async def test_what_a_source_reports_of_an_emergency_is_an_alert(open_world: OpensWorld) -> None:

@@ -189,8 +189,11 @@ class Desk:
             steps = [{**step, "error": step["error"] and PRIVATE} for step in steps]
         return found, steps
 
-    async def calls(self, run: RunView) -> list[dict[str, str]]:
-        """The tools that agents called in a run: tool, given, outcome."""
+    async def calls(self, ctx: Context, run: RunView) -> list[dict[str, str]]:
+        """The tools that agents called in a run: tool, given, outcome. Of a private run, and of one that may yet become
+        private, they are for those whose it is."""
+        if (run.private or run.state != "succeeded") and not ctx.known().sees_private(run.operator_id, run.station):
+            return []
         names = ("tool", "given", "outcome")
         found = [each for each in await self._runs.calls(run.id) if isinstance(each, dict) and "tool" in each]
         return [{name: str(each.get(name, "")) for name in names} for each in found]

@@ -42,8 +42,9 @@ class Emergencies:
             known = self._known.get(f"{station.slug}:{name}")
             if known is not None and now - known < QUIET:
                 continue
+            span = int(now.timestamp() // QUIET.total_seconds())  # two alerts that far apart have two keys
             try:
-                await self._alerts.alert(station, _card(event), f"{name}:{now:%Y-%m-%d}", unless=name, within=QUIET)
+                await self._alerts.alert(station, _card(event), f"{name}:{span}", unless=name, within=QUIET)
             except Exception as error:  # telemetry goes on
                 logger.error("alert_not_raised", key=name, error=f"{type(error).__name__}: {error}")
                 continue

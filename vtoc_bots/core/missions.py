@@ -79,6 +79,8 @@ class Missions:
             if await rows.close_mission(session, mission.id, status):
                 mission = mission._replace(status=status)
                 await rows.add_entry(session, line)
+            else:  # somebody was quicker
+                mission = await self._found(ctx, session, code)
             closed = await rows.last_event(session, mission.id, CLOSED)
         mine = closed is not None and closed.id == line.id
         if mine:

@@ -26,6 +26,8 @@ LATE: Final = timedelta(minutes=15)
 READ_FOR: Final = "read_for"
 """In the configuration of a source's row: the time that it was last read for."""
 COLLECT_SECONDS: Final = 120.0
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+"""Longer than of a source that goes on: what is read now and then may be older."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -80,6 +82,7 @@ class ScheduledSource:
             for event in await asyncio.wait_for(collecting, COLLECT_SECONDS):
                 self._writer.add(event)
             await self._writer.flush()
+            await self._writer.forget(self._clock.now() - FORGOTTEN_AFTER)
             async with self._store.session(self._station) as session:
                 slug, kind, mode = self._entry.slug, self._entry.type, self._entry.mode
                 row = await telemetry.ensure_source(session, slug, kind, mode, self._entry.kept)

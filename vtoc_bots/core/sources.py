@@ -77,6 +77,7 @@ class Sources:
         decoder: Callable[..., Decoder],
     ) -> None:
         self._entries, self._specs, self._store, self._people = settings.sources, specs, store, people
+        self._stations = settings.stations
         self._leases, self._holder, self._clock, self._metrics = leases, holder, clock, metrics
         self._data_dir, self._http, self._decoder = settings.data_dir, http, decoder
         self._thin_seconds = settings.thin_seconds
@@ -266,17 +267,19 @@ class Sources:
         return Broadcasts(entry, station, channel, self._notices, self._socket, self._clock)
 
     async def _replay_again(self, entry: SourceEntry) -> None:
-        """Replay a capture at its times, if its content is new then."""
-        station = await self._people.station(entry.station)
+        """Replay a capture at its times, if its content is new then; a failure is logged, and the next time comes."""
+        zone = next(each.timezone for each in self._stations if each.slug == entry.station)
         due: datetime | None = self._clock.now()
         while due is not None:
             while (left := (due - self._clock.now()).total_seconds()) > 0:
                 await self._clock.sleep(left)
             try:
-                await self._replay_captures(station, (entry.type,))
-            except VtocError as error:
-                logger.error("source_failed", source=entry.slug, error=str(error))
-            due = due_after(entry.schedule or NOW, station.timezone, due, self._clock.now())
+                await self._replay_captures(await self._people.station(entry.station), (entry.type,))
+            except (VtocError, TimeoutError) as error:
+                logger.error("source_failed", source=entry.slug, error=str(error) or "it took too long")
+            except Exception:  # the decoder's own fault: other sources go on
+                logger.exception("source_failed", source=entry.slug)
+            due = due_after(entry.schedule or NOW, zone, due, self._clock.now())
 
     def _without_effect(self, entry: SourceEntry, setting: str, reason: str) -> None:
         logger.warning("source_setting_without_effect", source=entry.slug, setting=setting, reason=reason)

@@ -107,9 +107,14 @@ class SummarySocket:
         try:
             while not closed.done():
                 while self._waiting and not closed.done():
+                    first = self._waiting[0]
                     async with asyncio.timeout(SEND_SECONDS):
-                        await socket.send_str(orjson.dumps(self._waiting[0]).decode())
-                    self._waiting.popleft()
+                        await socket.send_str(orjson.dumps(first).decode())
+                    if self._waiting and self._waiting[0] is first:
+                        self._waiting.popleft()
+                    await asyncio.sleep(0)  # whether it has closed
+                if self._waiting:
+                    return
                 self._more.clear()
                 more = asyncio.ensure_future(self._more.wait())
                 await asyncio.wait({closed, more}, return_when=asyncio.FIRST_COMPLETED)

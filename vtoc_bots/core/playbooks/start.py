@@ -54,4 +54,4 @@ def playbook_ask(playbook: Playbook, inputs: Mapping[str, Any] | None) -> Ask:
 
 def run_ask(what: Literal["approve", "cancel"], playbook: str, inputs: Mapping[str, Any], level: Level) -> Ask:
     """What `Access.decide` is asked about somebody else's run: rules may look at its playbook and its inputs."""
-    return Ask(f"{what}:{playbook}", level, arguments={"playbook": playbook, **inputs})
+    return Ask(f"{what}:{playbook}", level, arguments={**inputs, "playbook": playbook})

@@ -15,7 +15,7 @@ WHERE transport = $1 AND state <> 'new' AND body -> 'sender' ->> 0 = $3 AND body
 """
 _NOTICES: Final = """
 UPDATE vtoc_engine.outbox SET card = '{"title": "Deleted on request", "blocks": []}'
-WHERE kind IN ('notice', 'approval') AND state IN ('sent', 'refused', 'expired')
+WHERE kind IN ('notice', 'approval')
     AND key LIKE ANY (SELECT replace(replace(name, '_', '\\_'), '%', '\\%') || ':%' FROM unnest($1::text[]) AS name)
 """
 

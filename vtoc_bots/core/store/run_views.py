@@ -16,7 +16,8 @@ HELD_SECONDS: Final = 10
 """How long the answer to a call that a process holds in memory is left to that process."""
 
 _COLUMNS: Final = """r.id, r.playbook, r.title, r.station, r.state, r.waiting_for, r.cancel_by, r.inputs, r.error,
-    r.operator_id, r.private, r.created_at, r.started_at, r.finished_at, r.due_at, r.attempt, r.correlation_id"""
+    r.operator_id, r.private OR coalesce((r.result ->> 'private')::boolean, false) AS private, r.created_at,
+    r.started_at, r.finished_at, r.due_at, r.attempt, r.correlation_id"""
 
 _RECENT: Final = f"""SELECT {_COLUMNS} FROM vtoc_engine.runs r
     WHERE r.station = $1 AND ($4::uuid IS NULL OR r.operator_id = $4)

@@ -13,7 +13,7 @@ import structlog
 from vtoc_bots.core.clients.answers import Declined
 from vtoc_bots.core.clients.storage import SERVICE, Bucket
 from vtoc_bots.core.errors import ActionError, NotFound, TransientError, VtocError
-from vtoc_bots.core.media_types import media_type
+from vtoc_bots.core.media_types import UNKNOWN
 from vtoc_bots.core.ports import Blobs, Clock
 from vtoc_bots.core.web.files import SHOWN, VALID_SECONDS
 
@@ -108,7 +108,8 @@ class Shelf:
             if signed is None:
                 async with self._places:
                     data = await self._blobs.get(blob)
-                    await self._bucket.upload(path, data, media_type(content_type))
+                    # What is not for a browser to show is no page there, whatever somebody does to the link.
+                    await self._bucket.upload(path, data, content_type if content_type in SHOWN else UNKNOWN)
                 signed = await self._bucket.sign(path, VALID_SECONDS)
             if signed is None:
                 raise ActionError(f"{SERVICE.name} does not have what it has just taken. Is {SERVICE.address} right?")

@@ -164,7 +164,8 @@ async def _closing(ctx: Context, code: str, status: str, outcome: str) -> Card:
     last = f"{story.entries[0].entry} ({_time(story.entries[0].logged_at)})" if story.entries else "none"
     facts = Fields.of(mission=mission.code, state=f"{_status(mission)} → {status}", last_log_line=last)
     options = " --failed" if status == "failed" else ""
-    close = f"/mission close {mission.code}{options} {outcome}".strip()
+    # Behind "--", or an outcome that looks like an option would become one.
+    close = f"/mission close {mission.code}{options}" + (f" -- {outcome}" if outcome else "")
     button = Button(label=f"Close {mission.code}", command=close, style="bad")
     return Card.of(f"Close {mission.label}?", facts, Buttons(buttons=(button,)), severity=Severity.WARNING)
 

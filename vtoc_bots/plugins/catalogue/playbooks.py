@@ -88,7 +88,7 @@ async def run(ctx: Context, id: RunId) -> Card:
     table = Table(columns=("step", "state", "tries", "took", "error"), rows=rows, numeric=(2,))
     severity = STATES.get(found.state, Severity.PLAIN)
     tables = [table] if rows else []
-    if called := [(each["tool"], each["given"], each["outcome"]) for each in await ctx.desk.calls(found)]:
+    if called := [(each["tool"], each["given"], each["outcome"]) for each in await ctx.desk.calls(ctx, found)]:
         tables.append(Table(columns=("agent's tool", "given", "outcome"), rows=tuple(called)))
     title, fields = f"Run: {found.title}", Fields(fields=tuple(facts))
     return Card.of(title, fields, *tables, severity=severity, private=found.private)

@@ -140,7 +140,11 @@ class McpHost:
 
     def allows(self, origin: str, request: web.Request) -> bool:
         """Whether pages of this origin may use it: those that are named, and this machine's own on this machine."""
-        own = (_without_port(urlsplit(origin).netloc.lower()), _without_port(request.headers.get("Host", "").lower()))
+        try:
+            host = urlsplit(origin).netloc.lower()
+        except ValueError:
+            return False
+        own = (_without_port(host), _without_port(request.headers.get("Host", "").lower()))
         return origin in self._origins or all(name in _LOOPBACK for name in own)
 
     async def stdio(self, operator: Operator, station: Station) -> None:

@@ -10,7 +10,9 @@ BEGIN
             'ch_pgqueuer',
             json_build_object(
                 'channel', 'ch_pgqueuer', 'operation', 'insert', 'sent_at', now(), 'table', 'pgqueuer',
-                'type', 'table_changed_event', 'entrypoints', entrypoints
+                'type', 'table_changed_event',
+                -- A notice has at most 8,000 bytes; one without names is for everybody.
+                'entrypoints', CASE WHEN octet_length(array_to_string(entrypoints, ',')) < 6000 THEN entrypoints END
             )::text
         );
     END IF;

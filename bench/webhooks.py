@@ -120,7 +120,7 @@ def _telegram_request(number: int) -> tuple[str, bytes]:
 
 def _chatkit() -> chatkit.Webhook:
     """ChatKit's webhook, with an inbox that stores nothing."""
-    webhook = chatkit.Webhook(SECRET, "org", SystemClock(), None, None)  # type: ignore[arg-type]  # no message stands in a thread
+    webhook = chatkit.Webhook(SECRET, "org", SystemClock(), None, None, None)  # type: ignore[arg-type]  # no message stands in a thread or has files
     webhook.inbox = Nowhere()  # type: ignore[assignment]  # no forms here
     return webhook
 

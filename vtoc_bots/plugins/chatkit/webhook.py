@@ -59,7 +59,8 @@ class Webhook:
             try:
                 if message.conversation.thread is not None:
                     message = await self._placed(message, message.conversation.thread)
-                message = await self._files.taken(message, event)
+                if message.attachments:
+                    message = await self._files.taken(message, event)
                 accepted = await inbox.accept(message)
             except TransientError as error:
                 after = {"Retry-After": str(max(1, round(error.after_seconds or 1)))}

@@ -154,6 +154,7 @@ def test_a_connectors_wrong_keys_are_named_with_their_lines(tmp_path: Path) -> N
         ("{type: adsb, mode: live}", "'online', 'offline' or 'chatkit'"),
         ("{type: adsb, schedule: sometimes}", "a schedule is five cron fields"),
         ("{type: adsb, schedule: 61 * * * *}", "a schedule is five cron fields"),
+        ("{type: adsb, schedule: 99999d}", "out of range"),
         ("{type: adsb, station: toc-s7}", "no station toc-s7; stations.yml knows toc-s1. Did you mean toc-s1?"),
         ("{type: adsb, station_role: intel}", "station toc-s1 is ops, not intel"),
         ("{type: adsb, broadcast: perhaps}", "valid boolean"),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from vtoc_bots.core.documents import Document, Problem, nearest, parse_document, validate
 from vtoc_bots.core.errors import ConfigError, StartupError
 from vtoc_bots.core.messages import ConversationId
+from vtoc_bots.core.values import DURATION
 
 M = TypeVar("M", bound=BaseModel)
 Role = Literal["ops", "intel", "logistics"]
@@ -63,7 +64,7 @@ def _slug(text: str) -> str:
 
 def _schedule(text: str) -> str:
     text = text.strip()
-    if text == "now" or _INTERVAL.fullmatch(text):
+    if text == "now" or (_INTERVAL.fullmatch(text) and DURATION.parse(text)):
         return text
     if len(text.split()) == 5 and croniter.is_valid(text):
         return text

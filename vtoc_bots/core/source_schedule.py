@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.store import telemetry
 from vtoc_bots.core.store.pool import Store
 from vtoc_bots.core.sweeper import next_tick
+from vtoc_bots.core.values import DURATION
 
 logger = structlog.get_logger(__name__)
 
@@ -28,7 +29,6 @@ READ_FOR: Final = "read_for"
 COLLECT_SECONDS: Final = 120.0
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """Longer than of a source that goes on: what is read now and then may be older."""
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class ScheduledSource:
@@ -52,12 +52,10 @@ class ScheduledSource:
 
     async def run(self) -> None:
         """Read it at each of its times, until cancelled."""
-        due = await self._first()
-        while due is not None:
-            while (left := (due - self._clock.now()).total_seconds()) > 0:
-                await self._clock.sleep(left)
+        async for due in due_times(
+            self._entry.schedule or NOW, self._station.timezone, await self._first(), self._clock
+        ):
             await self._read(due)
-            due = due_after(self._entry.schedule or NOW, self._station.timezone, due, self._clock.now())
         await asyncio.Event().wait()
 
     async def _first(self) -> datetime | None:
@@ -96,13 +94,24 @@ class ScheduledSource:
             logger.exception("source_failed", source=self._entry.slug)
 
 
+async def due_times(schedule: str, timezone: str, first: datetime | None, clock: Clock) -> AsyncIterator[datetime]:
+    """Each time of a schedule when it has come, from `first` on; what was missed meanwhile is made up for once."""
+    due = first
+    while due is not None:
+        while (left := (due - clock.now()).total_seconds()) > 0:
+            await clock.sleep(left)
+        yield due
+        due = due_after(schedule, timezone, due, clock.now())
+
+
 def next_read(schedule: str, timezone: str, after: datetime) -> datetime | None:
     """The time of a schedule that follows: cron in the station's timezone, an interval on, None after ``now``."""
     if schedule == NOW:
         return None
     if is_cron(schedule):
         return next_tick(schedule, timezone, after)
-    return after + timedelta(**{_UNITS[schedule[-1]]: int(schedule[:-1])})
+    interval: timedelta = DURATION.parse(schedule)
+    return after + interval
 
 
 def due_after(schedule: str, timezone: str, last: datetime, now: datetime) -> datetime | None:

@@ -37,7 +37,7 @@ from vtoc_bots.core.settings import Settings
 from vtoc_bots.core.singletons import Singleton
 from vtoc_bots.core.source_broadcasts import Broadcasts, channel_name
 from vtoc_bots.core.source_calls import called, called_entry
-from vtoc_bots.core.source_schedule import NOW, ScheduledSource, due_after
+from vtoc_bots.core.source_schedule import NOW, ScheduledSource, due_times
 from vtoc_bots.core.source_states import PUSHED, REPLAYED, Read, connector_state, entry_of, has_parts, source_state
 from vtoc_bots.core.source_writer import SourceWriter
 from vtoc_bots.core.states import States
@@ -269,17 +269,13 @@ class Sources:
     async def _replay_again(self, entry: SourceEntry) -> None:
         """Replay a capture at its times, if its content is new then; a failure is logged, and the next time comes."""
         zone = next(each.timezone for each in self._stations if each.slug == entry.station)
-        due: datetime | None = self._clock.now()
-        while due is not None:
-            while (left := (due - self._clock.now()).total_seconds()) > 0:
-                await self._clock.sleep(left)
+        async for _ in due_times(entry.schedule or NOW, zone, self._clock.now(), self._clock):
             try:
                 await self._replay_captures(await self._people.station(entry.station), (entry.type,))
             except (VtocError, TimeoutError) as error:
                 logger.error("source_failed", source=entry.slug, error=str(error) or "it took too long")
             except Exception:  # the decoder's own fault: other sources go on
                 logger.exception("source_failed", source=entry.slug)
-            due = due_after(entry.schedule or NOW, zone, due, self._clock.now())
 
     def _without_effect(self, entry: SourceEntry, setting: str, reason: str) -> None:
         logger.warning("source_setting_without_effect", source=entry.slug, setting=setting, reason=reason)

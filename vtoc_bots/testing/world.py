@@ -30,6 +30,8 @@ ENVIRON: Final = {
     "VTOC_SWEEP_SECONDS": "0.2",
     "VTOC_LEASE_SECONDS": f"{LEASE_SECONDS:g}",
     "VTOC_HANDLER_TIMEOUT_SECONDS": "5",
+    "API_PORT": "0",
+    "VTOC_API_HOST": "127.0.0.1",
 }
 _IN_HAND: Final = """
 SELECT (SELECT count(*) FROM vtoc_engine.inbox WHERE state = 'new' AND due_at <= now())
